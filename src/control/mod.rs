@@ -1,0 +1,2 @@
+//! The control layer.
+//! Next: `src/ARCHITECTURE.md`.

@@ -1,0 +1,3 @@
+//! Start-up only.
+//! Next: `lib.rs`.
+fn main() {}

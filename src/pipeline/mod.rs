@@ -1,0 +1,2 @@
+//! The pipeline layer.
+//! Next: `src/ARCHITECTURE.md`.

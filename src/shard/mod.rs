@@ -1,0 +1,2 @@
+//! The shard layer.
+//! Next: `src/ARCHITECTURE.md`.

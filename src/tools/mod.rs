@@ -1,0 +1,2 @@
+//! The tools layer.
+//! Next: `src/ARCHITECTURE.md`.

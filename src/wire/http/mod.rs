@@ -1,0 +1,2 @@
+//! HTTP/1.1 on the wire.
+//! Next: the request head.

@@ -1,1 +1,2 @@
-
+//! Placeholder head.
+fn main() {}

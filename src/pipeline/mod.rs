@@ -1,2 +1,11 @@
-//! The pipeline layer.
-//! Next: `src/ARCHITECTURE.md`.
+//! The straight line a request takes, one file a stage, in this order:
+//! `tls, framing, authenticate, admit, envelope, authorize, dispatch, respond`.
+//! Never: I/O, a clock, a thread, a lock. Bytes and time come in, bytes and deadlines go out.
+//! Next: `snapshot`, what the stages know, then `framing`.
+
+pub mod snapshot;
+pub mod authenticate;
+pub mod admit;
+pub mod authorize;
+pub mod seal;
+pub mod event;

@@ -1,0 +1,209 @@
+//! The configuration after all checks: complete, consistent, in the units the program uses.
+//! Never: an `Option` that means "not configured", a string that still has to be parsed.
+//! Next: `control/publish.rs` turns it into sockets and a `Snapshot`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::pipeline::admit::RateLimit;
+use crate::pipeline::authorize::RoleRules;
+use crate::pipeline::snapshot::{Admission, Limits, Server};
+
+/// The whole file, checked.
+#[derive(Debug)]
+pub struct Config {
+    /// The file it came from; none for `mcpring dev`.
+    pub file: Option<PathBuf>,
+    /// Identity.
+    pub server: Server,
+    /// Threads, cores and the event driver; fixed until a restart.
+    pub runtime: Runtime,
+    /// Sizes, counts and deadlines.
+    pub limits: Limits,
+    /// In file order.
+    pub listeners: Vec<Listener>,
+    /// Referenced by name from `Listener::security`.
+    pub tls: Vec<TlsProfile>,
+    /// Where API keys are.
+    pub api_key: Option<ApiKeys>,
+    /// Roles in file order; at most 64.
+    pub roles: Vec<RoleRules>,
+    /// Indices into `roles` of a caller without a credential.
+    pub anonymous_roles: Vec<usize>,
+    /// Token buckets.
+    pub rate_limits: Vec<RateLimit>,
+    /// Names of native tools that are served.
+    pub native: Vec<String>,
+    /// Where and how much is logged.
+    pub log: Log,
+}
+
+/// `[runtime]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Runtime {
+    /// CPU numbers, one a shard.
+    pub cpus: Vec<usize>,
+    /// Whether each shard is tied to its CPU.
+    pub pin: Pin,
+    /// Which driver.
+    pub driver: Driver,
+    /// Submission queue size of the ring.
+    pub ring_entries: u32,
+    /// How long a drain may take.
+    pub shutdown_grace: Duration,
+}
+
+/// `runtime.pin`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pin {
+    /// sched_setaffinity for each shard.
+    Pinned,
+    /// The scheduler decides.
+    Floating,
+}
+
+/// `runtime.driver`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Driver {
+    /// io_uring, else epoll with one warning.
+    Auto,
+    /// io_uring or nothing.
+    IoUring,
+    /// epoll.
+    Epoll,
+}
+
+/// `[listeners.NAME]`.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// Table name.
+    pub name: String,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Index into `Config::tls`, or plaintext.
+    pub security: ListenerSecurity,
+    /// MCP endpoint path.
+    pub path: String,
+    /// Host allow-list, lower case.
+    pub hostnames: Vec<String>,
+    /// Origin allow-list, lower case.
+    pub origins: Vec<String>,
+    /// Who may call.
+    pub admission: Admission,
+    /// Security header preset.
+    pub headers: HeaderPreset,
+    /// listen(2) backlog.
+    pub backlog: u32,
+}
+
+/// `listeners.NAME.tls`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListenerSecurity {
+    /// Loopback, or `allow_plaintext_network = true`.
+    Plain,
+    /// Index into `Config::tls`.
+    Tls(usize),
+}
+
+/// `listeners.NAME.headers`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeaderPreset {
+    /// The strict set for an API.
+    Strict,
+    /// No security headers, by its own word.
+    None,
+}
+
+/// `[tls.NAME]`.
+#[derive(Clone, Debug)]
+pub struct TlsProfile {
+    /// Table name.
+    pub name: String,
+    /// Lowest protocol version.
+    pub min_version: TlsVersion,
+    /// Chosen by SNI; the first is the fallback. Never empty.
+    pub certificates: Vec<Certificate>,
+    /// Session tickets.
+    pub resumption: Resumption,
+}
+
+/// `tls.NAME.min_version`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsVersion {
+    /// Needs `allow_tls12 = true`.
+    Tls12,
+    /// The default.
+    Tls13,
+}
+
+/// `tls.NAME.session_resumption`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resumption {
+    /// Tickets whose keys all shards share.
+    Tickets,
+    /// Every handshake is full.
+    Off,
+}
+
+/// `[[tls.NAME.certificates]]`.
+#[derive(Clone, Debug)]
+pub struct Certificate {
+    /// Leaf first, then intermediates, PEM.
+    pub cert_file: PathBuf,
+    /// PEM; refused when group or others can read it.
+    pub key_file: PathBuf,
+}
+
+/// `[auth.api_key]`.
+#[derive(Clone, Debug)]
+pub struct ApiKeys {
+    /// Header beside `Authorization: Bearer`, lower case.
+    pub header: String,
+    /// Where the pepper is.
+    pub pepper: SecretSource,
+    /// TOML file with `[[keys]]`.
+    pub keys_file: PathBuf,
+}
+
+/// Where a secret is read from; its content is never in the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretSource {
+    /// An environment variable.
+    Env(String),
+    /// A file.
+    File(PathBuf),
+    /// `$CREDENTIALS_DIRECTORY/NAME`.
+    Credential(String),
+}
+
+/// `[log]`.
+#[derive(Clone, Debug)]
+pub struct Log {
+    /// Line format.
+    pub format: LogFormat,
+    /// `tracing` filter, for example `info,mcpring::tls=debug`.
+    pub level: String,
+    /// Whether every request is logged, not only refusals and faults.
+    pub access_log: AccessLog,
+}
+
+/// `log.format`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON otherwise.
+    Auto,
+    /// Readable lines.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// `log.access_log`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessLog {
+    /// Every request is a line.
+    Every,
+    /// Only what was refused or failed.
+    Refused,
+}

@@ -1,0 +1,187 @@
+//! What comes out of the data plane: counts of every stage's outcomes, and records for the log.
+//! A shard writes its own counters and its own bounded queue; the control plane reads them when it likes.
+//! Never: formatting, a wake-up, a wait: a full queue drops the record and counts the loss.
+//! Next: `control/log.rs`, the reader.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crossbeam_queue::ArrayQueue;
+
+/// Records a shard may have waiting for the writer.
+pub const RECORDS_MAX: usize = 4096;
+
+/// The request path, in order. The same word is the file, the counter, the log field and the bench.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Accepting and bounding connections.
+    Listen,
+    /// Handshake and records.
+    Tls,
+    /// HTTP.
+    Framing,
+    /// Who is calling.
+    Authenticate,
+    /// Token buckets.
+    Admit,
+    /// JSON-RPC and MCP metadata.
+    Envelope,
+    /// What the caller may do.
+    Authorize,
+    /// Running the method.
+    Dispatch,
+    /// Writing the answer.
+    Respond,
+}
+
+impl Stage {
+    /// The word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Listen => "listen",
+            Self::Tls => "tls",
+            Self::Framing => "framing",
+            Self::Authenticate => "authenticate",
+            Self::Admit => "admit",
+            Self::Envelope => "envelope",
+            Self::Authorize => "authorize",
+            Self::Dispatch => "dispatch",
+            Self::Respond => "respond",
+        }
+    }
+}
+
+macro_rules! counts {
+    ($($variant:ident $name:literal $doc:literal,)*) => {
+        /// What is counted, named `stage.outcome`.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Count { $(#[doc = $doc] $variant,)* }
+
+        impl Count {
+            /// Every counter, in path order.
+            pub const ALL: &'static [Count] = &[$(Count::$variant,)*];
+
+            /// `stage.outcome`.
+            pub fn name(self) -> &'static str {
+                match self { $(Count::$variant => $name,)* }
+            }
+        }
+    };
+}
+
+counts! {
+    ListenAccepted "listen.accepted" "Connections taken.",
+    ListenRefusedTotal "listen.refused_total" "Connections over `max_connections`.",
+    ListenRefusedAddress "listen.refused_address" "Connections over `max_connections_per_ip`.",
+    ListenClosed "listen.closed" "Connections ended, for whatever reason.",
+    ListenFailed "listen.failed" "accept(2) failed; accepting pauses for a moment.",
+    TlsEstablished "tls.established" "Handshakes finished.",
+    TlsFailed "tls.failed" "Handshakes or records that ended the connection.",
+    TlsTimedOut "tls.timed_out" "Handshakes past their deadline.",
+    FramingDecoded "framing.decoded" "Requests read.",
+    FramingRefused "framing.refused" "Requests answered with a 4xx or 5xx by HTTP's or the endpoint's rules.",
+    FramingTimedOut "framing.timed_out" "Heads or bodies past their deadline.",
+    FramingIdle "framing.idle" "Connections closed for having no request.",
+    AuthenticateAccepted "authenticate.accepted" "Credentials that named a principal.",
+    AuthenticateAnonymous "authenticate.anonymous" "Requests without a credential where that is allowed.",
+    AuthenticateRefused "authenticate.refused" "Requests answered 401.",
+    AdmitAccepted "admit.accepted" "Requests that had a token in every bucket.",
+    AdmitRefused "admit.refused" "Requests answered 429.",
+    EnvelopeDecoded "envelope.decoded" "Messages read.",
+    EnvelopeRefused "envelope.refused" "Messages refused by JSON, JSON-RPC or MCP rules.",
+    AuthorizeAllowed "authorize.allowed" "Calls a role allows.",
+    AuthorizeDenied "authorize.denied" "Calls answered 403.",
+    DispatchCompleted "dispatch.completed" "Methods that gave a result.",
+    DispatchFailed "dispatch.failed" "Methods that gave an error or a tool result with `isError`.",
+    DispatchPanicked "dispatch.panicked" "Tools that panicked.",
+    DispatchTimedOut "dispatch.timed_out" "Tools past `request_timeout`.",
+    DispatchCancelled "dispatch.cancelled" "Tools whose caller went away.",
+    RespondWritten "respond.written" "Answers queued for the socket.",
+    RespondTimedOut "respond.timed_out" "Connections closed because the peer would not read.",
+    ShardPanicked "shard.panicked" "Connections ended by a panic of our own.",
+    EventDropped "event.dropped" "Log records lost to a full queue.",
+}
+
+/// What one shard reports. Written by that shard alone, read by anyone.
+pub struct Events {
+    counts: Box<[AtomicU64]>,
+    records: ArrayQueue<Record>,
+}
+
+impl Default for Events {
+    fn default() -> Self {
+        Self {
+            counts: Count::ALL.iter().map(|_| AtomicU64::new(0)).collect(),
+            records: ArrayQueue::new(RECORDS_MAX),
+        }
+    }
+}
+
+impl Events {
+    /// Adds one. Only the owning shard may call it: a load and a store, no locked instruction.
+    pub fn count(&self, count: Count) {
+        if let Some(cell) = self.counts.get(count as usize) {
+            cell.store(cell.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        }
+    }
+
+    /// The present value.
+    pub fn total(&self, count: Count) -> u64 {
+        self.counts.get(count as usize).map_or(0, |cell| cell.load(Ordering::Relaxed))
+    }
+
+    /// Queues a record for the log, or counts its loss.
+    pub fn record(&self, record: Record) {
+        if self.records.push(record).is_err() {
+            self.count(Count::EventDropped);
+        }
+    }
+
+    /// Takes the oldest record.
+    pub fn poll_record(&self) -> Option<Record> {
+        self.records.pop()
+    }
+}
+
+/// What happened, for one log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The request was answered with a result.
+    Answered,
+    /// The request was answered "no"; the connection may live.
+    Refused,
+    /// The connection ended.
+    Fault,
+    /// Our own invariant broke.
+    Bug,
+}
+
+/// One line of the log, before formatting. Holds no secret and nothing of a request's arguments.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// Unix milliseconds.
+    pub at_ms: u64,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Where on the path.
+    pub stage: Stage,
+    /// A stable word, such as `rate_limit_exceeded`.
+    pub reason: &'static str,
+    /// The other end.
+    pub peer: SocketAddr,
+    /// The listener's name.
+    pub listener: Arc<str>,
+    /// Who was calling, once known.
+    pub principal: Option<Arc<str>>,
+    /// JSON-RPC method, once known; a fixed word for unknown ones.
+    pub method: &'static str,
+    /// Tool name, once known and registered.
+    pub tool: Option<Arc<str>>,
+    /// HTTP status, 0 when none was sent.
+    pub status: u16,
+    /// From the request's first byte to its answer, microseconds.
+    pub elapsed_us: u64,
+    /// More for the operator: a limit's name, an error's text. Bounded by its writer.
+    pub detail: Option<Box<str>>,
+}

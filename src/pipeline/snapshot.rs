@@ -1,0 +1,116 @@
+//! What the control plane has decided, as one immutable value: a shard reads it, nobody changes it.
+//! A reload makes a new one; a shard picks it up between two requests, so one request sees one snapshot.
+//! Never: a file, a lock, a setting that is "not configured" (the checked configuration has filled all in).
+//! Next: the stages that read it, `framing` first.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::admit::RateLimit;
+use super::authenticate::KeyTable;
+use super::authorize::Policy;
+use super::seal::Sealer;
+use crate::tools::Registry;
+
+/// Everything the request path may know. Shared by all shards.
+pub struct Snapshot {
+    /// Rises by one with every reload; what was remembered under an older one is forgotten.
+    pub generation: u64,
+    /// Who this server says it is.
+    pub server: Server,
+    /// Sizes, counts and deadlines.
+    pub limits: Limits,
+    /// The listeners by index; a connection remembers its index for life, so a reload only appends.
+    pub listeners: Vec<Arc<Listener>>,
+    /// API keys as HMACs.
+    pub keys: KeyTable,
+    /// Roles, compiled.
+    pub policy: Policy,
+    /// Token buckets that every request must pass.
+    pub rate_limits: Vec<RateLimit>,
+    /// The native tools.
+    pub registry: Arc<Registry>,
+    /// Seals and opens legacy session ids.
+    pub sealer: Arc<Sealer>,
+}
+
+/// The server's identity in `serverInfo`.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// `serverInfo.name`.
+    pub name: String,
+    /// `serverInfo.version`.
+    pub version: String,
+    /// `instructions` of `server/discover` and `initialize`, when the operator wrote any.
+    pub instructions: Option<String>,
+}
+
+/// Bounds on what one peer or one message may cost. Bytes, counts and durations.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Connections of the whole process.
+    pub connections_max: usize,
+    /// Connections of one address (IPv6 by /64).
+    pub connections_per_ip_max: usize,
+    /// One JSON-RPC message, bytes.
+    pub message_bytes_max: usize,
+    /// Request line and fields together, bytes.
+    pub head_bytes_max: usize,
+    /// Nesting of arrays and objects.
+    pub json_depth_max: usize,
+    /// Values and keys in one message.
+    pub json_nodes_max: usize,
+    /// First byte to finished handshake.
+    pub tls_handshake_timeout: Duration,
+    /// First byte of a request to the end of its head.
+    pub header_timeout: Duration,
+    /// End of the head to the end of the body.
+    pub body_timeout: Duration,
+    /// How long one write may wait for the peer.
+    pub send_timeout: Duration,
+    /// How long a connection may stay without a request.
+    pub idle_timeout: Duration,
+    /// How long a tool may run.
+    pub request_timeout: Duration,
+}
+
+/// One listener: an address, what it speaks and how it is defended.
+pub struct Listener {
+    /// The name of its table in the configuration; the label in logs and counters.
+    pub name: Arc<str>,
+    /// Where TLS ends; `Plain` only on loopback or by its own word.
+    pub security: Security,
+    /// The MCP endpoint, compared byte for byte.
+    pub path: String,
+    /// Host names (lower case, no port) a request may name; the DNS-rebinding guard.
+    pub hostnames: Vec<String>,
+    /// Origins (lower case, serialised) a browser may send; an absent Origin is allowed.
+    pub origins: Vec<String>,
+    /// Who may call.
+    pub admission: Admission,
+    /// The header that may carry an API key beside `Authorization: Bearer`, lower case.
+    pub key_header: String,
+    /// Security header lines for every response, each ending in CRLF, made once.
+    pub header_block: Bytes,
+}
+
+/// What a listener does with bytes before it reads them.
+#[derive(Clone)]
+pub enum Security {
+    /// Bytes are plaintext.
+    Plain,
+    /// Bytes are TLS records.
+    Tls(Arc<rustls::ServerConfig>),
+}
+
+/// Whether a caller has to prove who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// A credential is required: 401 without one.
+    Authenticated,
+    /// A caller without a credential is the anonymous principal with the roles of `rbac.anonymous_roles`;
+    /// a wrong credential is still refused.
+    AnonymousAllowed,
+}

@@ -6,3 +6,4 @@ pub mod http;
 pub mod json;
 pub mod jsonrpc;
 pub mod mcp;
+pub mod sse;

@@ -4,6 +4,7 @@
 //! Next: `connection`, which takes turns.
 
 use std::sync::Arc;
+use std::task::Waker;
 
 use super::admit::Buckets;
 use super::buffers::Pool;
@@ -90,6 +91,8 @@ pub struct Turn<'t> {
     pub snapshot: &'t Arc<Snapshot>,
     /// What the shard lends.
     pub work: &'t mut Workspace,
+    /// Wakes the connection's task; handed to tools that wait for something outside.
+    pub waker: &'t Waker,
     /// Bytes for the socket; empty at the start of a turn, written by the shard after it.
     pub outbox: &'t mut Vec<u8>,
 }

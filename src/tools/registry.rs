@@ -65,6 +65,11 @@ impl Registry {
         self.tools.get(index).map(|entry| (index, &entry.tool))
     }
 
+    /// The tool of that index.
+    pub fn tool(&self, index: usize) -> Option<&Tool> {
+        self.tools.get(index).map(|entry| &entry.tool)
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.tools.len()

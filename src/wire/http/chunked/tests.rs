@@ -11,7 +11,9 @@ const LIMITS: ChunkedLimits = ChunkedLimits {
 };
 
 /// The payload and the bytes left over.
-fn read(input: &[u8], limits: ChunkedLimits) -> Result<Option<(Vec<u8>, Vec<u8>)>, ChunkedError> {
+type Parts = (Vec<u8>, Vec<u8>);
+
+fn read(input: &[u8], limits: ChunkedLimits) -> Result<Option<Parts>, ChunkedError> {
     let mut region = input.to_vec();
     let mut chunked = Chunked::new(limits);
     Ok(match chunked.decode(&mut region)? {

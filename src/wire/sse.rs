@@ -60,3 +60,52 @@ fn encode_lines(out: &mut Vec<u8>, field: &[u8], value: &[u8]) {
     }
     encode_line(out, field, rest);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(id: Option<&str>, event: Option<&str>, data: &str, expect: &str) {
+        let mut out = b"before".to_vec();
+        assert_eq!(encode_event(&mut out, id, event, data.as_bytes()), Ok(()));
+        assert_eq!(String::from_utf8(out), Ok(format!("before{expect}")));
+    }
+
+    #[test]
+    fn writes_each_field_on_its_line() {
+        check(None, None, "{}", "data: {}\n\n");
+        check(Some("7"), None, "{}", "id: 7\ndata: {}\n\n");
+        check(Some("7"), Some("message"), "{}", "id: 7\nevent: message\ndata: {}\n\n");
+        check(Some(""), None, "", "id: \ndata: \n\n");
+        check(None, None, " a", "data:  a\n\n");
+    }
+
+    #[test]
+    fn splits_data_at_every_line_end() {
+        check(None, None, "a\nb", "data: a\ndata: b\n\n");
+        check(None, None, "a\r\nb\rc", "data: a\ndata: b\ndata: c\n\n");
+        check(None, None, "a\n\nid: 1", "data: a\ndata: \ndata: id: 1\n\n");
+        check(None, None, "\n", "data: \ndata: \n\n");
+        check(None, None, "a\n\r", "data: a\ndata: \ndata: \n\n");
+    }
+
+    #[test]
+    fn refuses_a_field_that_would_break_out_of_its_line() {
+        for bad in ["a\nb", "a\rb", "a\0b", "\n"] {
+            let mut out = Vec::new();
+            assert_eq!(encode_event(&mut out, Some(bad), None, b""), Err(UnsafeEventField), "{bad:?}");
+            assert_eq!(encode_event(&mut out, Some("1"), Some(bad), b""), Err(UnsafeEventField), "{bad:?}");
+            assert_eq!(out, b"");
+        }
+    }
+
+    #[test]
+    fn writes_comments_and_retries() {
+        let mut out = Vec::new();
+        encode_comment(&mut out, b"");
+        encode_comment(&mut out, b"a\ndata: b");
+        encode_retry(&mut out, 1500);
+        assert_eq!(out, b": \n\n: a\n: data: b\n\nretry: 1500\n\n");
+    }
+}

@@ -131,3 +131,68 @@ fn split_outside_quotes(value: &[u8], separator: u8) -> impl Iterator<Item = &[u
         })
         .map(<[u8]>::trim_ascii)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knows_json_by_its_content_type() {
+        let check = |value: &str, expect: bool| {
+            assert_eq!(content_type_is_json(value.as_bytes()), expect, "{value}");
+        };
+        check("application/json", true);
+        check("Application/JSON", true);
+        check("application/json;charset=utf-8", true);
+        check("application/json ; Charset=UTF-8 ", true);
+        check("application/json; charset=\"utf-8\"", true);
+        check("application/json;", true);
+        check("", false);
+        check("application/json; charset=latin1", false);
+        check("application/json; charset=utf-8; charset=utf-8", false);
+        check("application/json; charset", false);
+        check("application/json; charset = utf-8", false);
+        check("application/json; profile=x", false);
+        check("application/json, text/plain", false);
+        check("application/jsonx", false);
+        check("application/json-rpc", false);
+        check("application/ json", false);
+        check("text/json", false);
+        check("text/plain; a=\";application/json\"", false);
+    }
+
+    #[test]
+    fn reads_what_a_peer_accepts() {
+        let check = |lines: &[&str], json: bool, event_stream: bool| {
+            let found = Acceptable::decode(lines.iter().map(|line| line.as_bytes()));
+            assert_eq!(found, Acceptable { json, event_stream }, "{lines:?}");
+        };
+        check(&[], true, true);
+        check(&[""], true, true);
+        check(&[" , "], true, true);
+        check(&["*/*"], true, true);
+        check(&["application/json, text/event-stream"], true, true);
+        check(&["application/json", "text/event-stream"], true, true);
+        check(&["APPLICATION/Json"], true, false);
+        check(&["text/event-stream"], false, true);
+        check(&["application/*"], true, false);
+        check(&["text/*;q=0.1"], false, true);
+        check(&["text/html"], false, false);
+        check(&["text/html, */*;q=0.8"], true, true);
+        check(&["*/*;q=0"], false, false);
+        check(&["*/*", "text/event-stream;q=0"], true, false);
+        check(&["text/event-stream; Q=0.000, */*"], true, false);
+        check(&["*/*;q=0, application/json"], true, false);
+        check(&["application/*;q=0, application/json;q=0.001"], true, false);
+        check(&["application/json;q=0, application/*"], false, false);
+        check(&["application/json;charset=utf-8;q=0.5"], true, false);
+        check(&["application/json;q=1.000"], true, false);
+        check(&["application/json;q=2"], false, false);
+        check(&["application/json;q=1.001"], false, false);
+        check(&["application/json;q=0.0001"], false, false);
+        check(&["application/json;q="], false, false);
+        check(&["application/json;a=\", text/event-stream\""], true, false);
+        check(&["application/json;a=\"\\\", text/event-stream\""], true, false);
+        check(&["application/json;a=\"unclosed, text/event-stream"], true, false);
+    }
+}

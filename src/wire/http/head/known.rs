@@ -55,10 +55,13 @@ pub(super) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    pub(super) fn decode(fields: &[httparse::Header<'a>]) -> Result<Self, HeadError> {
+    pub(super) fn decode(fields: &[httparse::Header<'a>], is_ascii: bool) -> Result<Self, HeadError> {
         let mut found = Self::default();
         for field in fields {
             if let Some(name) = FieldName::decode(field.name) {
+                if !is_ascii && !field.value.is_ascii() && name != FieldName::UserAgent {
+                    return Err(HeadError::NonAsciiField);
+                }
                 found.take(name, field.value)?;
             }
         }
@@ -95,10 +98,7 @@ impl<'a> Fields<'a> {
             FieldName::LastEventId => once(&mut known.last_event_id, value),
             FieldName::XRequestId => first(&mut known.x_request_id, value),
             FieldName::Upgrade => first(&mut known.upgrade, value),
-            FieldName::UserAgent => {
-                known.user_agent.get_or_insert(value);
-                Ok(())
-            }
+            FieldName::UserAgent => first(&mut known.user_agent, value),
         }
     }
 
@@ -136,16 +136,10 @@ impl<'a> Fields<'a> {
 }
 
 fn once<'a>(slot: &mut Option<&'a [u8]>, value: &'a [u8]) -> Result<(), HeadError> {
-    if slot.is_some() {
-        return Err(HeadError::DoubledField);
-    }
-    first(slot, value)
+    if slot.replace(value).is_some() { Err(HeadError::DoubledField) } else { Ok(()) }
 }
 
 fn first<'a>(slot: &mut Option<&'a [u8]>, value: &'a [u8]) -> Result<(), HeadError> {
-    if !value.is_ascii() {
-        return Err(HeadError::NonAsciiField);
-    }
     slot.get_or_insert(value);
     Ok(())
 }
@@ -164,7 +158,7 @@ pub(super) fn trim(value: &[u8]) -> &[u8] {
 }
 
 /// The field names looked for.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum FieldName {
     Accept,
     Authorization,
@@ -221,6 +215,5 @@ impl FieldName {
 /// `lower` holds lower-case letters and hyphens only; for those, setting bit 5 of a token character is an exact
 /// case fold, and the fixed length lets the compiler compare whole words.
 fn is<const N: usize>(name: &[u8], lower: &[u8; N]) -> bool {
-    <&[u8; N]>::try_from(name)
-        .is_ok_and(|name| name.iter().zip(lower).fold(0, |diff, (a, b)| diff | ((a | 0x20) ^ b)) == 0)
+    <&[u8; N]>::try_from(name).is_ok_and(|name| name.map(|byte| byte | 0x20) == *lower)
 }

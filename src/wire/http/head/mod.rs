@@ -220,7 +220,8 @@ pub fn decode<'b, 'a>(
         Ok(httparse::Status::Complete(_) | httparse::Status::Partial) => return Err(HeadError::NotOneHead),
         Err(error) => return Err(explain(error, bytes)),
     }
-    if has_bare_line_end(bytes) {
+    let oddities = oddities(bytes);
+    if oddities & 1 != 0 {
         return Err(HeadError::BareLineEnd);
     }
     let httparse::Request { method: Some(method_name), path: Some(target), version: Some(minor), headers } =
@@ -238,7 +239,7 @@ pub fn decode<'b, 'a>(
     let version = if minor == 0 { Version::Http10 } else { Version::Http11 };
     let target = Target::decode(target, method)?;
     let fields: &'b [httparse::Header<'a>] = headers;
-    let found = Fields::decode(fields)?;
+    let found = Fields::decode(fields, oddities == 0)?;
     let body = BodyLength::decode(found.transfer_encoding, found.content_length, version)?;
     Ok(Head {
         method,
@@ -255,19 +256,12 @@ pub fn decode<'b, 'a>(
     })
 }
 
-/// Whether a CR or LF stands alone. Of a parsed head it is known that LF follows every CR, so counting is enough.
-fn has_bare_line_end(bytes: &[u8]) -> bool {
-    // Blocks short enough for eight-bit counters, which is what lets the compiler compare many bytes at once.
-    let surplus: i32 = bytes
-        .chunks(64)
-        .map(|block| {
-            let surplus = block
-                .iter()
-                .fold(0_i8, |surplus, byte| surplus + i8::from(*byte == b'\n') - i8::from(*byte == b'\r'));
-            i32::from(surplus)
-        })
-        .sum();
-    surplus != 0
+/// What is odd in the bytes of a head; bit 0: a LF without CR, bit 7: a byte over 0x7f.
+fn oddities(bytes: &[u8]) -> u8 {
+    let odd = |before: u8, byte: u8| (byte & 0x80) | u8::from(byte == b'\n' && before != b'\r');
+    let after = bytes.get(1..).unwrap_or_default();
+    // No early exit and no counter: that is what lets the compiler look at many bytes at once.
+    bytes.iter().zip(after).fold(0, |found, (before, byte)| found | odd(*before, *byte))
 }
 
 /// Turns the parser's error into ours, looking again only where it does not tell enough.

@@ -15,12 +15,11 @@ pub(super) struct Target<'a> {
 
 impl<'a> Target<'a> {
     pub(super) fn decode(target: &'a str, method: Method) -> Result<Self, HeadError> {
-        check_characters(target.as_bytes())?;
         match (method, target.as_bytes()) {
             // RFC 9112 3.2.3: authority-form is CONNECT's alone, and this server is no tunnel.
             (Method::Connect, _) => Err(HeadError::BadTarget),
             // RFC 9112 3.2.1: origin-form.
-            (_, [b'/', ..]) => Ok(Self::from_path(None, target)),
+            (_, [b'/', ..]) => Self::from_path(None, target),
             // RFC 9112 3.2.4: asterisk-form is for a server-wide OPTIONS only.
             (Method::Options, b"*") => Ok(Self { authority: None, path: "*", query: None }),
             (_, _) => Self::decode_absolute(target, method),
@@ -38,7 +37,7 @@ impl<'a> Target<'a> {
         if !is_host(authority) {
             return Err(HeadError::BadTarget);
         }
-        let mut target = Self::from_path(Some(authority), path_and_query);
+        let mut target = Self::from_path(Some(authority), path_and_query)?;
         if target.path.is_empty() {
             // RFC 9110 4.2.3: an empty path means "/"; RFC 9112 3.2.4: except that OPTIONS then means "*".
             target.path = match (method, target.query) {
@@ -49,11 +48,12 @@ impl<'a> Target<'a> {
         Ok(target)
     }
 
-    fn from_path(authority: Option<&'a str>, path_and_query: &'a str) -> Self {
-        match path_and_query.split_once('?') {
+    fn from_path(authority: Option<&'a str>, path_and_query: &'a str) -> Result<Self, HeadError> {
+        check_characters(path_and_query.as_bytes())?;
+        Ok(match path_and_query.split_once('?') {
             Some((path, query)) => Self { authority, path, query: Some(query) },
             None => Self { authority, path: path_and_query, query: None },
-        }
+        })
     }
 
     /// The one authority of the request: what Host says, which an absolute target must repeat.
@@ -78,8 +78,8 @@ impl<'a> Target<'a> {
     }
 }
 
-/// What a byte may be in a target (RFC 3986 3.3 and 3.4): no fragment, no white space, nothing outside ASCII.
-const fn is_target_character(byte: u8) -> bool {
+/// What a byte may be in a path or query (RFC 3986 3.3 and 3.4): no fragment, no white space, nothing outside ASCII.
+const fn is_target_byte(byte: u8) -> bool {
     matches!(
         byte,
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9'
@@ -88,21 +88,13 @@ const fn is_target_character(byte: u8) -> bool {
     )
 }
 
-fn check_characters(target: &[u8]) -> Result<(), HeadError> {
-    let mut rest = target;
-    while let Some((byte, after)) = rest.split_first() {
-        rest = after;
-        match (*byte, after) {
-            // RFC 3986 2.1: an escape that is none would be read in as many ways as there are decoders.
-            (b'%', [high, low, ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {}
-            (b'%', _) => return Err(HeadError::BadTarget),
-            // RFC 3986 3.2.2: brackets belong to an IPv6 authority, which `is_host` checks.
-            (b'[' | b']', _) if !target.starts_with(b"/") => {}
-            (byte, _) if is_target_character(byte) => {}
-            (_, _) => return Err(HeadError::BadTarget),
-        }
-    }
-    Ok(())
+fn check_characters(path_and_query: &[u8]) -> Result<(), HeadError> {
+    let is_escape =
+        |after: &[u8]| matches!(after, [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit());
+    // RFC 3986 2.1: an escape that is none would be read in as many ways as there are decoders.
+    let valid = path_and_query.iter().all(|byte| is_target_byte(*byte))
+        && path_and_query.split(|byte| *byte == b'%').skip(1).all(is_escape);
+    if valid { Ok(()) } else { Err(HeadError::BadTarget) }
 }
 
 /// Checks `uri-host [ ":" port ]` (RFC 9110 7.2), narrower than RFC 3986 3.2.

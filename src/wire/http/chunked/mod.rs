@@ -2,6 +2,9 @@
 //! Never: an allocation, a copy outside the region, a chunk line read leniently.
 //! Next: [`Chunked::decode`].
 
+#[cfg(test)]
+mod tests;
+
 use super::Framing;
 
 /// RFC 9112 7.1 sets no bound on the digits of a chunk size; 16 are all that 64 bits can need.

@@ -96,7 +96,7 @@ fn arrows_point_down() {
             &[("src/tools/mod.rs", "use crate::{\n    tools::Tool,\n    pipeline::{Ticket, tls},\n};")],
             "src/tools/mod.rs:3",
         )
-        .refuses(&[("src/tools/mod.rs", "fn a() -> super::wire::Json {}")], "src/tools/mod.rs:1")
+        .refuses(&[("src/tools/mod.rs", "fn a() -> super::shard::Pool {}")], "src/tools/mod.rs:1")
         .refuses(&[("src/wire/http/head.rs", "use super::super::super::control;")], "src/wire/http/head.rs:1")
         .refuses(&[("src/wire/mod.rs", "mod tests {\n    use super::super::shard;\n}")], "src/wire/mod.rs:2")
         .refuses(&[("src/client/mod.rs", "use mcpring::pipeline;")], "src/client/mod.rs:1")

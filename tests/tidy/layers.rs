@@ -10,7 +10,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("shard", &["pipeline", "tools", "wire"]),
     ("pipeline", &["tools", "wire"]),
     ("client", &["wire"]),
-    ("tools", &[]),
+    ("tools", &["wire"]),
     ("wire", &[]),
 ];
 
@@ -53,7 +53,7 @@ pub(crate) fn arrows_point_down(tree: &Tree) -> Vec<Violation> {
         for (line, target) in named_layers(source) {
             let known = ARROWS.iter().any(|(name, _)| *name == target);
             if known && target != *layer && !below.contains(&target.as_str()) {
-                let mend = "main -> control -> shard -> pipeline -> {tools, wire}, client -> wire: move the shared part down, or pass it in";
+                let mend = "main -> control -> shard -> pipeline -> tools -> wire, client -> wire: move the shared part down, or pass it in";
                 broken.push(Violation::new(source, line, format!("{layer} names {target}"), mend));
             }
         }

@@ -73,7 +73,9 @@ pub(crate) fn no_file_names_a_machine(tree: &Tree) -> Vec<Violation> {
                     "a path of one machine: take it from a variable, or from where the file stands",
                 )
             }));
-            if locks && line.replace(CARGO_INDEX, "").contains("://") {
+            // npm copies into its lock file the pages where authors ask for money.
+            let sponsors = line.trim_start().starts_with("\"url\": ");
+            if locks && !sponsors && line.replace(CARGO_INDEX, "").contains("://") {
                 broken.push(Violation::new(file, at + 1, "an address", "lock files name packages, not where this machine fetched them: npm's `omit-lockfile-registry-resolved`"));
             }
         }

@@ -82,7 +82,8 @@ fn walk(top: &Path, folder: &str, ignored: &[String], files: &mut Vec<Source>) {
         let name = entry.file_name().into_string().expect("names in the project are UTF-8");
         let path = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
         let rooted = format!("/{path}");
-        if name == ".git" || ignored.iter().any(|line| *line == name || *line == rooted) {
+        // What a fuzzer found is bytes, not text of the project.
+        if name == ".git" || name == "corpus" || ignored.iter().any(|line| *line == name || *line == rooted) {
             continue;
         }
         if entry.file_type().expect("an entry has a kind").is_dir() {

@@ -86,6 +86,11 @@ impl KeyTable {
         mac_of(&hmac::Key::new(hmac::HMAC_SHA256, pepper), key)
     }
 
+    /// Whether this is the caller without a credential.
+    pub fn is_anonymous(&self, principal: &Principal) -> bool {
+        Arc::ptr_eq(&principal.id, &self.anonymous.id)
+    }
+
     /// Looks a key up. The search compares MACs, which nobody can choose without the pepper, and the one candidate
     /// in constant time; a missing candidate costs the same comparison.
     fn find(&self, key: &[u8], now: Now) -> Result<&KeyEntry, Unknown> {

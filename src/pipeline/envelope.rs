@@ -124,13 +124,14 @@ fn request<'t, 'i>(
                     "params._meta needs io.modelcontextprotocol/protocolVersion and clientCapabilities",
                 ));
             }
-            (Some(_), None) => return Err(Refusal::HeaderMismatch("MCP-Protocol-Version is not served here")),
+            (Some(_), None) => {
+                return Err(Refusal::HeaderMismatch("MCP-Protocol-Version is not served here"));
+            }
             (Some(_), Some(_)) | (None, _) => session(headers, principal, sealer)?.revision,
         }
     };
-    let method = method
-        .filter(|method| method.is_request_in(revision.era()))
-        .ok_or(Refusal::MethodNotFound)?;
+    let method =
+        method.filter(|method| method.is_request_in(revision.era())).ok_or(Refusal::MethodNotFound)?;
     let progress_token = progress_token(&meta)?;
     Ok(Request { id, revision, method, params, progress_token })
 }
@@ -182,10 +183,7 @@ fn headers_match(
 }
 
 /// The legacy handshake: what the client asks for if we serve it, else our newest legacy revision.
-fn initialize<'i>(
-    params: Option<Value<'_, 'i>>,
-    headers: &Headers<'_>,
-) -> Result<Revision, Refusal<'i>> {
+fn initialize<'i>(params: Option<Value<'_, 'i>>, headers: &Headers<'_>) -> Result<Revision, Refusal<'i>> {
     if headers.protocol_version.is_some() && headers.revision().is_none() {
         return Err(Refusal::HeaderMismatch("MCP-Protocol-Version is not served here"));
     }

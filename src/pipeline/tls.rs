@@ -248,6 +248,7 @@ impl Tls {
         ) -> Result<(), TlsFault>,
     ) -> Result<(), TlsFault> {
         loop {
+            #[expect(clippy::wildcard_enum_match_arm, reason = "rustls' list; only these lead to the writer")]
             match self.connection.process_tls_records(&mut []).state? {
                 ConnectionState::WriteTraffic(mut traffic) => return write(&mut traffic, outbox),
                 ConnectionState::EncodeTlsData(mut data) => {
@@ -255,7 +256,7 @@ impl Tls {
                 }
                 ConnectionState::TransmitTlsData(data) => data.done(),
                 ConnectionState::PeerClosed => {}
-                _ => return Err(TlsFault::Encode("the connection is closed".into())),
+                other => return Err(TlsFault::Encode(format!("cannot write in state {other:?}"))),
             }
         }
     }

@@ -72,12 +72,14 @@ impl Fleet {
                 events: events.clone(),
             };
             let ready = ready.clone();
-            let thread =
-                std::thread::Builder::new().name(format!("shard-{index}")).spawn(move || worker::run(start, &ready))?;
+            let thread = std::thread::Builder::new()
+                .name(format!("shard-{index}"))
+                .spawn(move || worker::run(start, &ready))?;
             fleet.shards.push(Handle { thread, mailbox, events });
         }
         for _ in 0..shards {
-            let outcome = started.recv().unwrap_or_else(|_| Err(io::Error::other("a shard ended at its start")));
+            let outcome =
+                started.recv().unwrap_or_else(|_| Err(io::Error::other("a shard ended at its start")));
             if let Err(error) = outcome {
                 fleet.drain();
                 return Err(error);

@@ -185,7 +185,9 @@ impl Session {
         self.send_by_ms = now_ms.saturating_add(timeout_ms);
         let sent_at = self.bell.clone();
         let outbox = std::mem::take(&mut self.outbox);
-        socket.clone().write(outbox, move || sent_at.note_progress(clock::read().ms.saturating_add(timeout_ms)))
+        socket
+            .clone()
+            .write(outbox, move || sent_at.note_progress(clock::read().ms.saturating_add(timeout_ms)))
     }
 
     /// What the bell and the tools have to say.

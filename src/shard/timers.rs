@@ -152,7 +152,8 @@ impl Wheel {
         self.entries.set(self.entries.get() - due.len());
         for bell in due.drain(..) {
             // An entry that was overtaken by an earlier one has nothing to say.
-            if bell.is_closed.get() || bell.looked_at.get() != Some(slot) {
+            let is_current = bell.looked_at.get().is_some_and(|at| at <= slot && index(at) == index(slot));
+            if bell.is_closed.get() || !is_current {
                 continue;
             }
             bell.looked_at.set(None);

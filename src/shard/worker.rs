@@ -66,11 +66,8 @@ pub(super) fn run(start: Start, ready: &mpsc::Sender<io::Result<()>>) {
     }
 }
 
-fn run_on<D>(
-    runtime: io::Result<Runtime<TimeDriver<D>>>,
-    start: Start,
-    ready: &mpsc::Sender<io::Result<()>>,
-) where
+fn run_on<D>(runtime: io::Result<Runtime<TimeDriver<D>>>, start: Start, ready: &mpsc::Sender<io::Result<()>>)
+where
     D: monoio::Driver,
     TimeDriver<D>: monoio::Driver,
 {

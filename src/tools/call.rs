@@ -55,8 +55,9 @@ impl<'c> Call<'c> {
 
 /// The part of simd-json's message that speaks of the arguments rather than of the parser.
 fn describe(error: &simd_json::Error) -> String {
-    match error.error() {
-        simd_json::ErrorType::Serde(message) => message.clone(),
-        other => format!("{other:?}"),
+    if let simd_json::ErrorType::Serde(message) = error.error() {
+        message.clone()
+    } else {
+        format!("{:?}", error.error())
     }
 }

@@ -136,9 +136,7 @@ impl<'t, 'i> Members<'t, 'i> {
 ///
 /// # Errors
 /// See [`EnvelopeError`].
-pub fn decode<'t, 'i>(
-    root: Value<'t, 'i>,
-) -> Result<Message<'t, 'i>, (EnvelopeError, Option<Id<'i>>)> {
+pub fn decode<'t, 'i>(root: Value<'t, 'i>) -> Result<Message<'t, 'i>, (EnvelopeError, Option<Id<'i>>)> {
     if root.is_array() {
         return Err((EnvelopeError::Batch, None));
     }
@@ -220,7 +218,9 @@ mod tests {
         let limits = JsonLimits { depth_max: 64, nodes_max: 1000 };
         let document = scratch.decode(&mut padded, text.len(), limits).unwrap();
         let seen = match decode(document.root()) {
-            Ok(Message::Request { id, method, params }) => format!("request {id:?} {method} {}", params.is_some()),
+            Ok(Message::Request { id, method, params }) => {
+                format!("request {id:?} {method} {}", params.is_some())
+            }
             Ok(Message::Notification { method, .. }) => format!("notification {method}"),
             Ok(Message::Response { id }) => format!("response {id:?}"),
             Err((error, id)) => format!("{error:?} {id:?}"),

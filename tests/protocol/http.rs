@@ -44,7 +44,14 @@ fn refuses_with_the_right_status_and_closes_where_framing_is_lost() {
         (edit("Content-Type: application/json", "Content-Type: text/plain"), 415, open),
         (edit("Content-Type: application/json\r\n", ""), 415, open),
         (edit("Content-Type: application/json", "Content-Type: application/json; charset=utf-8"), 200, open),
-        (edit("Content-Type: application/json", "Content-Type: application/json\r\nContent-Encoding: gzip"), 415, open),
+        (
+            edit(
+                "Content-Type: application/json",
+                "Content-Type: application/json\r\nContent-Encoding: gzip",
+            ),
+            415,
+            open,
+        ),
         (edit("application/json, text/event-stream", "text/html"), 406, open),
         (edit("application/json, text/event-stream", "*/*"), 200, open),
         (edit("Accept: application/json, text/event-stream\r\n", ""), 200, open),
@@ -80,13 +87,19 @@ fn refuses_with_the_right_status_and_closes_where_framing_is_lost() {
 fn says_which_methods_there_are_and_how_to_authenticate() {
     let mut desk = Desk::new(snapshot());
     let mut connection = desk.connect();
-    let all = answers(&desk.feed(&mut connection, b"GET /mcp HTTP/1.1\r\nHost: localhost\r\n\r\nOPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+    let all = answers(&desk.feed(
+        &mut connection,
+        b"GET /mcp HTTP/1.1\r\nHost: localhost\r\n\r\nOPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    ));
     assert!(all[0].head.contains("allow: POST, OPTIONS\r\n"));
     assert_eq!(all[1].status, 204);
     let all = answers(&desk.feed(&mut connection, &post("", "{}")));
     assert!(all[0].head.contains("www-authenticate: Bearer"), "{}", all[0].head);
     let head = desk.feed(&mut connection, b"HEAD /mcp HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    assert!(head.starts_with(b"HTTP/1.1 405") && head.ends_with(b"\r\n\r\n"), "an answer to HEAD has no body");
+    assert!(
+        head.starts_with(b"HTTP/1.1 405") && head.ends_with(b"\r\n\r\n"),
+        "an answer to HEAD has no body"
+    );
 }
 
 #[test]
@@ -95,7 +108,11 @@ fn pipelined_requests_are_answered_in_order_in_one_write() {
     let mut connection = desk.connect();
     let mut input = Vec::new();
     for id in 0..20 {
-        input.extend(if id % 3 == 2 { modern(&id.to_string(), "tools/list", "", "") } else { echo(&id.to_string(), "x") });
+        input.extend(if id % 3 == 2 {
+            modern(&id.to_string(), "tools/list", "", "")
+        } else {
+            echo(&id.to_string(), "x")
+        });
     }
     let all = answers(&desk.feed(&mut connection, &input));
     let ids: Vec<i64> = all.iter().map(|answer| answer.json()["id"].as_i64().unwrap()).collect();
@@ -106,11 +123,19 @@ fn pipelined_requests_are_answered_in_order_in_one_write() {
 fn a_body_in_chunks_is_the_same_message() {
     let request = String::from_utf8(echo("1", "chunky")).unwrap();
     let (head, body) = request.split_once("\r\n\r\n").unwrap();
-    let head: String = head.lines().filter(|line| !line.starts_with("Content-Length")).map(|line| format!("{line}\r\n")).collect();
+    let head: String = head
+        .lines()
+        .filter(|line| !line.starts_with("Content-Length"))
+        .map(|line| format!("{line}\r\n"))
+        .collect();
     for size in [1, 7, 100, 10_000] {
         let mut chunked = format!("{head}Transfer-Encoding: chunked\r\n\r\n");
         for chunk in body.as_bytes().chunks(size) {
-            chunked.push_str(&format!("{:x};ext=1\r\n{}\r\n", chunk.len(), std::str::from_utf8(chunk).unwrap()));
+            chunked.push_str(&format!(
+                "{:x};ext=1\r\n{}\r\n",
+                chunk.len(),
+                std::str::from_utf8(chunk).unwrap()
+            ));
         }
         chunked.push_str("0\r\nX-Checksum: x\r\n\r\n");
         let mut desk = Desk::new(snapshot());
@@ -124,7 +149,9 @@ fn a_body_in_chunks_is_the_same_message() {
 
 #[test]
 fn a_client_that_asks_first_is_told_to_go_on_or_refused() {
-    let request = String::from_utf8(echo("1", "x")).unwrap().replace("Host: localhost:8443", "Host: localhost\r\nExpect: 100-continue");
+    let request = String::from_utf8(echo("1", "x"))
+        .unwrap()
+        .replace("Host: localhost:8443", "Host: localhost\r\nExpect: 100-continue");
     let (head, body) = request.split_once("\r\n\r\n").unwrap();
     let mut desk = Desk::new(snapshot());
     let mut connection = desk.connect();
@@ -152,10 +179,12 @@ fn a_refused_body_is_skipped_and_the_next_request_served() {
 
 #[test]
 fn a_spent_bucket_says_when_to_come_back() {
-    let snapshot = snapshot_with(Security::Plain, |snapshot| snapshot.rate_limits = vec![rate(RateKey::Ip, 1, 2)]);
+    let snapshot =
+        snapshot_with(Security::Plain, |snapshot| snapshot.rate_limits = vec![rate(RateKey::Ip, 1, 2)]);
     let mut desk = Desk::new(snapshot);
     let mut connection = desk.connect();
-    let all = answers(&desk.feed(&mut connection, &[echo("1", "x"), echo("2", "x"), echo("3", "x")].concat()));
+    let all =
+        answers(&desk.feed(&mut connection, &[echo("1", "x"), echo("2", "x"), echo("3", "x")].concat()));
     let statuses: Vec<u16> = all.iter().map(|answer| answer.status).collect();
     assert_eq!(statuses, [200, 200, 429]);
     assert!(all[2].head.contains("retry-after: 1\r\n"), "{}", all[2].head);
@@ -226,7 +255,8 @@ fn a_caller_without_a_credential_is_let_in_only_where_the_listener_says_so() {
     });
     let mut desk = Desk::new(snapshot);
     let mut connection = desk.connect();
-    let anonymous = String::from_utf8(echo("1", "x")).unwrap().replace(&format!("Authorization: Bearer {KEY}\r\n"), "");
+    let anonymous =
+        String::from_utf8(echo("1", "x")).unwrap().replace(&format!("Authorization: Bearer {KEY}\r\n"), "");
     assert_eq!(answers(&desk.feed(&mut connection, anonymous.as_bytes()))[0].status, 200);
     assert_eq!(answers(&desk.feed(&mut connection, &echo("1", "x")))[0].status, 401);
     assert_eq!(desk.work.events.total(Count::AuthenticateAnonymous), 1);
@@ -234,10 +264,16 @@ fn a_caller_without_a_credential_is_let_in_only_where_the_listener_says_so() {
 
 #[test]
 fn a_cancelled_call_is_dropped_with_its_connection() {
-    let snapshot = snapshot_with(Security::Plain, |snapshot| snapshot.limits.request_timeout = Duration::from_secs(5));
+    let snapshot =
+        snapshot_with(Security::Plain, |snapshot| snapshot.limits.request_timeout = Duration::from_secs(5));
     let mut desk = Desk::new(snapshot);
     let mut connection = desk.connect();
-    let request = modern("1", "tools/call", r#""name":"countdown","arguments":{"steps":9,"interval_ms":500}"#, "Mcp-Name: countdown\r\n");
+    let request = modern(
+        "1",
+        "tools/call",
+        r#""name":"countdown","arguments":{"steps":9,"interval_ms":500}"#,
+        "Mcp-Name: countdown\r\n",
+    );
     assert!(desk.feed(&mut connection, &request).is_empty());
     let mut outbox = Vec::new();
     desk.turn(&mut outbox, |turn| connection.handle_end_of_input(turn));

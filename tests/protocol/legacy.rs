@@ -15,12 +15,14 @@ fn initialize(desk: &mut Desk, version: &str, key: &str) -> (Answer, String) {
         r#"{{"jsonrpc":"2.0","id":1,"method":"initialize","params":{{"protocolVersion":"{version}","capabilities":{{}},"clientInfo":{{"name":"c","version":"1"}}}}}}"#
     );
     let answer = send(desk, &format!("Authorization: bearer {key}\r\n"), &body);
-    let session = answer.head.lines().find_map(|line| line.strip_prefix("mcp-session-id: ")).unwrap_or("").to_owned();
+    let session =
+        answer.head.lines().find_map(|line| line.strip_prefix("mcp-session-id: ")).unwrap_or("").to_owned();
     (answer, session)
 }
 
 fn in_session(desk: &mut Desk, session: &str, version: &str, body: &str) -> Answer {
-    let version = if version.is_empty() { String::new() } else { format!("MCP-Protocol-Version: {version}\r\n") };
+    let version =
+        if version.is_empty() { String::new() } else { format!("MCP-Protocol-Version: {version}\r\n") };
     send(desk, &format!("X-API-Key: {KEY}\r\nMcp-Session-Id: {session}\r\n{version}"), body)
 }
 
@@ -42,7 +44,12 @@ fn the_handshake_agrees_on_a_revision_and_opens_a_session() {
         assert_eq!(result["protocolVersion"], answered, "{asked}");
         assert_eq!(result["serverInfo"], json!({"name": "mcpring", "version": "0.1.0"}));
         assert!(result.get("resultType").is_none());
-        let ready = in_session(&mut desk, &session, answered, r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
+        let ready = in_session(
+            &mut desk,
+            &session,
+            answered,
+            r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#,
+        );
         assert_eq!((ready.status, ready.body.len()), (202, 0));
         let ping = in_session(&mut desk, &session, answered, r#"{"jsonrpc":"2.0","id":2,"method":"ping"}"#);
         assert_eq!(ping.json(), json!({"jsonrpc": "2.0", "id": 2, "result": {}}));
@@ -55,7 +62,10 @@ fn the_handshake_agrees_on_a_revision_and_opens_a_session() {
             answered,
             r#"{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":"echo","arguments":{"message":"hi"}}}"#,
         );
-        assert_eq!(call.json()["result"], json!({"content": [{"type": "text", "text": "hi"}], "isError": false}));
+        assert_eq!(
+            call.json()["result"],
+            json!({"content": [{"type": "text", "text": "hi"}], "isError": false})
+        );
     }
 }
 
@@ -71,13 +81,30 @@ fn a_session_is_needed_and_worth_nothing_to_anyone_else() {
         (operator("Mcp-Session-Id: nonsense\r\n"), 404, "session_unknown"),
         (operator(&format!("Mcp-Session-Id: {forged}\r\n")), 404, "session_unknown"),
         (reader(&session), 404, "session_unknown"),
-        (operator(&format!("Mcp-Session-Id: {session}\r\nMCP-Protocol-Version: 2019-01-01\r\n")), 400, "header_mismatch"),
-        (operator(&format!("Mcp-Session-Id: {session}\r\nMCP-Protocol-Version: 2026-07-28\r\n")), 400, "metadata_missing"),
+        (
+            operator(&format!("Mcp-Session-Id: {session}\r\nMCP-Protocol-Version: 2019-01-01\r\n")),
+            400,
+            "header_mismatch",
+        ),
+        (
+            operator(&format!("Mcp-Session-Id: {session}\r\nMCP-Protocol-Version: 2026-07-28\r\n")),
+            400,
+            "metadata_missing",
+        ),
     ] {
         let answer = send(&mut desk, &fields, LIST);
-        assert_eq!((answer.status, &answer.json()["error"]["data"]["reason"]), (status, &json!(reason)), "{fields}");
+        assert_eq!(
+            (answer.status, &answer.json()["error"]["data"]["reason"]),
+            (status, &json!(reason)),
+            "{fields}"
+        );
     }
-    let discover = in_session(&mut desk, &session, "2025-11-25", r#"{"jsonrpc":"2.0","id":1,"method":"server/discover"}"#);
+    let discover = in_session(
+        &mut desk,
+        &session,
+        "2025-11-25",
+        r#"{"jsonrpc":"2.0","id":1,"method":"server/discover"}"#,
+    );
     assert_eq!((discover.status, &discover.json()["error"]["code"]), (404, &json!(-32601)));
     let posted = in_session(&mut desk, &session, "2025-11-25", r#"{"jsonrpc":"2.0","id":1,"result":{}}"#);
     assert_eq!(posted.status, 202);

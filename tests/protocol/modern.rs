@@ -15,7 +15,9 @@ fn one(request: &[u8]) -> Answer {
 
 #[test]
 fn echo_returns_the_message_and_the_id_with_its_type() {
-    for (id, expect) in [("1", json!(1)), ("\"1\"", json!("1")), ("-7", json!(-7)), ("\"a\\u00e9\\n\"", json!("a\u{e9}\n"))] {
+    for (id, expect) in
+        [("1", json!(1)), ("\"1\"", json!("1")), ("-7", json!(-7)), ("\"a\\u00e9\\n\"", json!("a\u{e9}\n"))]
+    {
         let answer = one(&echo(id, "h\\u00e9llo \\\"you\\\""));
         assert_eq!(answer.status, 200);
         let body = answer.json();
@@ -37,7 +39,8 @@ fn discover_and_list_carry_what_the_revision_requires() {
     assert_eq!(result["cacheScope"], "private");
     assert!(result["ttlMs"].as_u64().unwrap() > 0);
     let result = one(&modern("1", "tools/list", "", "")).json()["result"].clone();
-    let names: Vec<&str> = result["tools"].as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap()).collect();
+    let names: Vec<&str> =
+        result["tools"].as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["echo", "time", "countdown"]);
     for tool in result["tools"].as_array().unwrap() {
         assert_eq!(tool["inputSchema"]["type"], "object", "{tool}");
@@ -52,7 +55,11 @@ fn every_response_has_the_security_headers_and_a_date() {
         [echo("1", "x"), b"GET /nope HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec(), b"x\r\n\r\n".to_vec()];
     for request in requests {
         let head = one(&request).head;
-        for field in ["x-content-type-options: nosniff", "content-security-policy: default-src 'none'", "cache-control: no-store"] {
+        for field in [
+            "x-content-type-options: nosniff",
+            "content-security-policy: default-src 'none'",
+            "cache-control: no-store",
+        ] {
             assert!(head.contains(field), "{field} in {head}");
         }
         assert!(head.contains("date: Mon, 23 Nov 2026"), "{head}");
@@ -75,18 +82,28 @@ fn by_hand(version: &str, method: &str, name: &str, body: &str) -> Answer {
 #[test]
 fn the_ladder_refuses_in_the_order_of_the_specification() {
     let list = format!(r#"{{"jsonrpc":"2.0","id":5,"method":"tools/list","params":{{{META}}}}}"#);
-    let call = format!(r#"{{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{{"name":"echo","arguments":{{"message":"x"}},{META}}}}}"#);
-    let with = |meta: &str| format!(r#"{{"jsonrpc":"2.0","id":5,"method":"tools/list","params":{{"_meta":{meta}}}}}"#);
+    let call = format!(
+        r#"{{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{{"name":"echo","arguments":{{"message":"x"}},{META}}}}}"#
+    );
+    let with = |meta: &str| {
+        format!(r#"{{"jsonrpc":"2.0","id":5,"method":"tools/list","params":{{"_meta":{meta}}}}}"#)
+    };
     let v = "2026-07-28";
     let m = "tools/list";
     let unknown = format!(r#"{{"jsonrpc":"2.0","id":5,"method":"no/such","params":{{{META}}}}}"#);
     let ping = unknown.replace("no/such", "ping");
     let init = unknown.replace("no/such", "initialize");
-    let old = with(r#"{"io.modelcontextprotocol/protocolVersion":"v999","io.modelcontextprotocol/clientCapabilities":{}}"#);
+    let old = with(
+        r#"{"io.modelcontextprotocol/protocolVersion":"v999","io.modelcontextprotocol/clientCapabilities":{}}"#,
+    );
     let legacy = old.replace("v999", "2025-11-25");
     let no_capabilities = with(r#"{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}"#);
-    let array_capabilities = with(r#"{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":[]}"#);
-    let twice = with(r#"{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#);
+    let array_capabilities = with(
+        r#"{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":[]}"#,
+    );
+    let twice = with(
+        r#"{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#,
+    );
     let plain = r#"{"jsonrpc":"2.0","id":5,"method":"tools/list"}"#.to_owned();
     let tool = call.replace("\"echo\"", "\"nope\"");
     let table: &[(&str, &str, &str, &str, u16, i64)] = &[
@@ -152,8 +169,15 @@ fn messages_that_are_not_requests_get_what_they_deserve() {
 
 #[test]
 fn arguments_that_do_not_fit_are_a_result_the_model_can_read() {
-    for (arguments, word) in [(r#"{"message":7}"#, "invalid arguments"), ("{}", "message"), (r#"{"other":"x"}"#, "message")] {
-        let request = modern("1", "tools/call", &format!(r#""name":"echo","arguments":{arguments}"#), "Mcp-Name: echo\r\n");
+    for (arguments, word) in
+        [(r#"{"message":7}"#, "invalid arguments"), ("{}", "message"), (r#"{"other":"x"}"#, "message")]
+    {
+        let request = modern(
+            "1",
+            "tools/call",
+            &format!(r#""name":"echo","arguments":{arguments}"#),
+            "Mcp-Name: echo\r\n",
+        );
         let answer = one(&request);
         let result = &answer.json()["result"];
         assert_eq!((answer.status, &result["isError"]), (200, &json!(true)), "{arguments}");
@@ -169,14 +193,17 @@ fn arguments_that_do_not_fit_are_a_result_the_model_can_read() {
 
 #[test]
 fn a_caller_sees_and_calls_only_what_its_roles_allow() {
-    let as_reader = |request: Vec<u8>| {
-        String::from_utf8(request).unwrap().replace(KEY, READER_KEY).into_bytes()
-    };
+    let as_reader =
+        |request: Vec<u8>| String::from_utf8(request).unwrap().replace(KEY, READER_KEY).into_bytes();
     let list = one(&as_reader(modern("1", "tools/list", "", ""))).json();
     assert_eq!(list["result"]["tools"].as_array().unwrap().len(), 1);
     let time = modern("1", "tools/call", r#""name":"time""#, "Mcp-Name: time\r\n");
     assert_eq!(one(&as_reader(time)).json()["result"]["content"][0]["text"], "2026-11-23T02:13:20Z");
-    for request in [echo("1", "x"), modern("1", "server/discover", "", ""), modern("1", "tools/call", r#""name":"nope""#, "Mcp-Name: nope\r\n")] {
+    for request in [
+        echo("1", "x"),
+        modern("1", "server/discover", "", ""),
+        modern("1", "tools/call", r#""name":"nope""#, "Mcp-Name: nope\r\n"),
+    ] {
         let answer = one(&as_reader(request));
         assert_eq!((answer.status, &answer.json()["error"]["code"]), (403, &json!(403)));
         assert_eq!(answer.json()["id"], 1);
@@ -188,7 +215,9 @@ fn countdown(steps: u32, token: &str, accept: &str) -> Vec<u8> {
     let body = format!(
         r#"{{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{{"name":"countdown","arguments":{{"steps":{steps},"interval_ms":100}},{meta}}}}}"#
     );
-    let fields = format!("X-API-Key: {KEY}\r\nMCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: countdown\r\n");
+    let fields = format!(
+        "X-API-Key: {KEY}\r\nMCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: countdown\r\n"
+    );
     let request = String::from_utf8(post(&fields, &body)).unwrap();
     request.replace("application/json, text/event-stream", accept).into_bytes()
 }
@@ -206,9 +235,13 @@ fn a_tool_that_takes_long_reports_on_the_response_stream_and_answers_last() {
     }
     let all = answers(&bytes);
     assert_eq!(all.len(), 2);
-    assert!(all[0].head.contains("content-type: text/event-stream") && all[0].head.contains("x-accel-buffering: no"));
+    assert!(
+        all[0].head.contains("content-type: text/event-stream")
+            && all[0].head.contains("x-accel-buffering: no")
+    );
     let events = all[0].events();
-    let progress: Vec<&Value> = events.iter().filter(|event| event["method"] == "notifications/progress").collect();
+    let progress: Vec<&Value> =
+        events.iter().filter(|event| event["method"] == "notifications/progress").collect();
     assert_eq!(progress.len(), 3);
     for (at, event) in progress.iter().enumerate() {
         assert_eq!(event["params"], json!({"progressToken": "p1", "progress": at + 1, "total": 3}));
@@ -220,7 +253,9 @@ fn a_tool_that_takes_long_reports_on_the_response_stream_and_answers_last() {
 
 #[test]
 fn progress_that_nobody_asked_for_or_can_take_is_not_sent() {
-    for (token, accept) in [("", "application/json, text/event-stream"), (r#","progressToken":1"#, "application/json")] {
+    for (token, accept) in
+        [("", "application/json, text/event-stream"), (r#","progressToken":1"#, "application/json")]
+    {
         let mut desk = Desk::new(snapshot());
         let mut connection = desk.connect();
         let mut bytes = desk.feed(&mut connection, &countdown(2, token, accept));
@@ -233,16 +268,19 @@ fn progress_that_nobody_asked_for_or_can_take_is_not_sent() {
     // A client that takes only event streams gets one, with the answer alone.
     let mut desk = Desk::new(snapshot());
     let mut connection = desk.connect();
-    let request = String::from_utf8(echo("1", "x")).unwrap().replace("application/json, text/event-stream", "text/event-stream");
+    let request = String::from_utf8(echo("1", "x"))
+        .unwrap()
+        .replace("application/json, text/event-stream", "text/event-stream");
     let all = answers(&desk.feed(&mut connection, request.as_bytes()));
     assert_eq!(all[0].events()[0]["result"]["content"][0]["text"], "x");
 }
 
 #[test]
 fn a_tool_past_its_time_is_answered_and_the_connection_lives() {
-    let mut desk = Desk::new(crate::fixture::snapshot_with(mcpring::pipeline::snapshot::Security::Plain, |snapshot| {
-        snapshot.limits.request_timeout = std::time::Duration::from_millis(250);
-    }));
+    let mut desk =
+        Desk::new(crate::fixture::snapshot_with(mcpring::pipeline::snapshot::Security::Plain, |snapshot| {
+            snapshot.limits.request_timeout = std::time::Duration::from_millis(250);
+        }));
     let mut connection = desk.connect();
     let mut bytes = desk.feed(&mut connection, &countdown(50, "", "application/json"));
     for _ in 0..4 {
@@ -258,26 +296,38 @@ fn a_tool_past_its_time_is_answered_and_the_connection_lives() {
 fn a_panicking_tool_is_answered_with_an_internal_error() {
     #[derive(serde::Deserialize, schemars::JsonSchema)]
     struct Nothing {}
-    let mut desk = Desk::new(crate::fixture::snapshot_with(mcpring::pipeline::snapshot::Security::Plain, |snapshot| {
-        let mut registry = mcpring::tools::Registry::default();
-        registry
-            .register(mcpring::tools::Tool::immediate::<Nothing>("boom", "Panics.", |_, _| panic!("on purpose")))
-            .unwrap();
-        registry
-            .register(mcpring::tools::Tool::deferred::<Nothing, _>("later", "Panics later.", |_, context| {
-                Ok(async move {
-                    context.sleep(std::time::Duration::from_millis(10)).await;
+    let mut desk =
+        Desk::new(crate::fixture::snapshot_with(mcpring::pipeline::snapshot::Security::Plain, |snapshot| {
+            let mut registry = mcpring::tools::Registry::default();
+            registry
+                .register(mcpring::tools::Tool::immediate::<Nothing>("boom", "Panics.", |_, _| {
                     panic!("on purpose")
-                })
-            }))
-            .unwrap();
-        let rules = [mcpring::pipeline::authorize::RoleRules { name: "all".into(), allow: vec!["**".into()], deny: vec![] }];
-        snapshot.policy = mcpring::pipeline::authorize::Policy::compile(&rules, &registry).unwrap();
-        snapshot.registry = std::sync::Arc::new(registry);
-    }));
+                }))
+                .unwrap();
+            registry
+                .register(mcpring::tools::Tool::deferred::<Nothing, _>(
+                    "later",
+                    "Panics later.",
+                    |_, context| {
+                        Ok(async move {
+                            context.sleep(std::time::Duration::from_millis(10)).await;
+                            panic!("on purpose")
+                        })
+                    },
+                ))
+                .unwrap();
+            let rules = [mcpring::pipeline::authorize::RoleRules {
+                name: "all".into(),
+                allow: vec!["**".into()],
+                deny: vec![],
+            }];
+            snapshot.policy = mcpring::pipeline::authorize::Policy::compile(&rules, &registry).unwrap();
+            snapshot.registry = std::sync::Arc::new(registry);
+        }));
     let mut connection = desk.connect();
     for name in ["boom", "later"] {
-        let request = modern("3", "tools/call", &format!(r#""name":"{name}""#), &format!("Mcp-Name: {name}\r\n"));
+        let request =
+            modern("3", "tools/call", &format!(r#""name":"{name}""#), &format!("Mcp-Name: {name}\r\n"));
         let mut bytes = desk.feed(&mut connection, &request);
         bytes.extend(desk.pass(&mut connection, 20));
         let answer = answers(&bytes).remove(0).json();

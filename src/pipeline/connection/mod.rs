@@ -4,6 +4,9 @@
 //! Next: `request`, the straight line itself.
 
 mod request;
+mod message;
+mod flight;
+mod note;
 mod timing;
 
 use std::net::SocketAddr;

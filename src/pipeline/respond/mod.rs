@@ -125,7 +125,13 @@ fn encode_extra(out: &mut Vec<u8>, extra: Extra<'_>) {
 }
 
 /// Answers a request with the body the turn holds.
-pub fn answer(turn: &mut Turn<'_>, listener: &Listener, status: u16, exchange: Exchange, extras: &[Extra<'_>]) {
+pub fn answer(
+    turn: &mut Turn<'_>,
+    listener: &Listener,
+    status: u16,
+    exchange: Exchange,
+    extras: &[Extra<'_>],
+) {
     let work = &mut *turn.work;
     let content = Content::Json(work.body.len());
     encode_head(&mut work.answers, (listener, work.date.as_bytes()), status, exchange, content, extras);
@@ -136,7 +142,13 @@ pub fn answer(turn: &mut Turn<'_>, listener: &Listener, status: u16, exchange: E
 }
 
 /// Answers with a status and nothing else.
-pub fn answer_empty(turn: &mut Turn<'_>, listener: &Listener, status: u16, exchange: Exchange, extras: &[Extra<'_>]) {
+pub fn answer_empty(
+    turn: &mut Turn<'_>,
+    listener: &Listener,
+    status: u16,
+    exchange: Exchange,
+    extras: &[Extra<'_>],
+) {
     let work = &mut *turn.work;
     let fixed = (listener, work.date.as_bytes());
     encode_head(&mut work.answers, fixed, status, exchange, Content::Nothing, extras);
@@ -153,13 +165,8 @@ pub fn refuse(
     let row = refusal.row();
     turn.work.body.clear();
     encode_refusal(&mut turn.work.body, refusal, id);
-    let extras: &[Extra<'_>] = match refusal {
-        Refusal::HttpMethod => &[Extra::Allow],
-        Refusal::Unauthenticated => &[Extra::Challenge],
-        Refusal::RateLimited { retry_after_ms } => &[Extra::RetryAfter(retry_after_ms.div_ceil(1000).max(1))],
-        _ => &[],
-    };
-    answer(turn, listener, row.status, exchange, extras);
+    let extra = refusal.extra();
+    answer(turn, listener, row.status, exchange, extra.as_slice());
     row
 }
 

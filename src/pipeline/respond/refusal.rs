@@ -2,6 +2,7 @@
 //! Codes of our own are the HTTP status; the reserved ranges are left to the specification.
 //! Next: `mod.rs`, which writes it.
 
+use super::Extra;
 use crate::pipeline::event::Stage;
 use crate::wire::http::chunked::ChunkedError;
 use crate::wire::http::head::HeadError;
@@ -100,17 +101,19 @@ impl Refusal<'_> {
         use Stage::{Admit, Authenticate, Authorize, Dispatch, Envelope, Framing};
         match *self {
             Self::Head(error) => {
-                let status = error.status();
-                row(Framing, status, i32::from(status), "malformed_request", "the request head is not acceptable")
+                wire_row(error.status(), "malformed_request", "the request head is not acceptable")
             }
             Self::Chunked(error) => {
-                let status = error.status();
-                row(Framing, status, i32::from(status), "malformed_body", "the chunked body is not acceptable")
+                wire_row(error.status(), "malformed_body", "the chunked body is not acceptable")
             }
-            Self::RequestTimeout => row(Framing, 408, 408, "request_timeout", "the request did not arrive in time"),
+            Self::RequestTimeout => {
+                row(Framing, 408, 408, "request_timeout", "the request did not arrive in time")
+            }
             Self::Path => row(Framing, 404, 404, "not_found", "there is nothing at this path"),
             Self::HttpMethod => row(Framing, 405, 405, "method_not_allowed", "use POST"),
-            Self::Host => row(Framing, 421, 421, "host_not_allowed", "this server does not answer for that host"),
+            Self::Host => {
+                row(Framing, 421, 421, "host_not_allowed", "this server does not answer for that host")
+            }
             Self::Origin => row(Framing, 403, 403, "origin_not_allowed", "this origin may not call"),
             Self::Accept => {
                 row(Framing, 406, 406, "not_acceptable", "accept application/json or text/event-stream")
@@ -123,9 +126,13 @@ impl Refusal<'_> {
             Self::RateLimited { .. } => row(Admit, 429, 429, "rate_limit_exceeded", "too many requests"),
             Self::Json(error) => json_row(error),
             Self::Envelope(error) => row(Envelope, 400, INVALID_REQUEST, "invalid_request", error.message()),
-            Self::UnexpectedResponse => {
-                row(Envelope, 400, INVALID_REQUEST, "unexpected_response", "this revision has no client responses")
-            }
+            Self::UnexpectedResponse => row(
+                Envelope,
+                400,
+                INVALID_REQUEST,
+                "unexpected_response",
+                "this revision has no client responses",
+            ),
             Self::HeaderMismatch(message) => row(Envelope, 400, HEADER_MISMATCH, "header_mismatch", message),
             Self::Metadata(message) => row(Envelope, 400, INVALID_PARAMS, "metadata_missing", message),
             Self::ProtocolVersion { .. } => row(
@@ -136,9 +143,13 @@ impl Refusal<'_> {
                 "this protocol version is not served",
             ),
             Self::SessionMissing => row(Envelope, 400, 400, "session_required", "Mcp-Session-Id is required"),
-            Self::SessionUnknown => row(Envelope, 404, 404, "session_unknown", "the session is unknown or over"),
+            Self::SessionUnknown => {
+                row(Envelope, 404, 404, "session_unknown", "the session is unknown or over")
+            }
             Self::Forbidden => row(Authorize, 403, 403, "forbidden", "no role of the caller allows this"),
-            Self::MethodNotFound => row(Dispatch, 404, METHOD_NOT_FOUND, "method_not_found", "no such method"),
+            Self::MethodNotFound => {
+                row(Dispatch, 404, METHOD_NOT_FOUND, "method_not_found", "no such method")
+            }
             // MCP wire reference 3.3: ordinary parameter errors travel on 200.
             Self::UnknownTool => row(Dispatch, 200, INVALID_PARAMS, "unknown_tool", "no such tool"),
             Self::Params(message) => row(Dispatch, 200, INVALID_PARAMS, "invalid_params", message),
@@ -147,31 +158,46 @@ impl Refusal<'_> {
         }
     }
 
+    /// The header field that goes with it.
+    pub fn extra(&self) -> Option<Extra<'static>> {
+        match self.row().status {
+            401 => Some(Extra::Challenge),
+            405 => Some(Extra::Allow),
+            429 => {
+                let Self::RateLimited { retry_after_ms } = self else { return None };
+                Some(Extra::RetryAfter(retry_after_ms.div_ceil(1000).max(1)))
+            }
+            _ => None,
+        }
+    }
+
     /// Appends the error's `data` as JSON.
     pub fn encode_data(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"{\"reason\":");
         encode_str(out, self.row().reason);
-        match self {
-            Self::ProtocolVersion { requested } => {
-                // MCP 2026-07-28, error codes: both members are required for -32022.
-                out.extend_from_slice(b",\"supported\":[");
-                for (at, revision) in Revision::MODERN.into_iter().enumerate() {
-                    if at > 0 {
-                        out.push(b',');
-                    }
-                    encode_str(out, revision.name());
+        if let Self::ProtocolVersion { requested } = self {
+            // MCP 2026-07-28, error codes: both members are required for -32022.
+            out.extend_from_slice(b",\"supported\":[");
+            for (at, revision) in Revision::MODERN.into_iter().enumerate() {
+                if at > 0 {
+                    out.push(b',');
                 }
-                out.extend_from_slice(b"],\"requested\":");
-                encode_str(out, requested);
+                encode_str(out, revision.name());
             }
-            Self::RateLimited { retry_after_ms } => {
-                out.extend_from_slice(b",\"retryAfterMs\":");
-                encode_integer(out, *retry_after_ms);
-            }
-            _ => {}
+            out.extend_from_slice(b"],\"requested\":");
+            encode_str(out, requested);
+        }
+        if let Self::RateLimited { retry_after_ms } = self {
+            out.extend_from_slice(b",\"retryAfterMs\":");
+            encode_integer(out, *retry_after_ms);
         }
         out.push(b'}');
     }
+}
+
+/// The codec knows the status of what it refuses.
+fn wire_row(status: u16, reason: &'static str, message: &'static str) -> Row {
+    row(Stage::Framing, status, i32::from(status), reason, message)
 }
 
 fn json_row(error: JsonError) -> Row {

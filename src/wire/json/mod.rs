@@ -146,10 +146,11 @@ fn count_nodes(text: &[u8]) -> usize {
 }
 
 fn classify(kind: &ErrorType) -> JsonError {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the parser's own list, of which these matter")]
     match kind {
-        ErrorType::InvalidUtf8
-        | ErrorType::InvalidUnicodeCodepoint
-        | ErrorType::InvalidUnicodeEscape => JsonError::Utf8,
+        ErrorType::InvalidUtf8 | ErrorType::InvalidUnicodeCodepoint | ErrorType::InvalidUnicodeEscape => {
+            JsonError::Utf8
+        }
         ErrorType::DepthLimitExceeded => JsonError::Depth,
         ErrorType::InvalidNumber => JsonError::Number,
         _ => JsonError::Syntax,

@@ -31,7 +31,10 @@ fn refuses_what_is_not_json_within_limits() {
         (b"\"\xff\"", JsonError::Utf8),
         (b"\"\xc0\xaf\"", JsonError::Utf8),
         (b"[[[[[[[[[1]]]]]]]]]", JsonError::Depth),
-        (b"[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]", JsonError::Nodes),
+        (
+            b"[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]",
+            JsonError::Nodes,
+        ),
         (b"123456789012345678901234567890", JsonError::Number),
         (b"01", JsonError::Number),
     ];

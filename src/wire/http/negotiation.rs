@@ -192,7 +192,7 @@ mod tests {
         check(&["application/json;q=0.0001"], false, false);
         check(&["application/json;q="], false, false);
         check(&["application/json;a=\", text/event-stream\""], true, false);
-        check(&["application/json;a=\"\\\", text/event-stream\""], true, false);
+        check(&["application/json;a=\"\\\", text/event-stream, \""], true, false);
         check(&["application/json;a=\"unclosed, text/event-stream"], true, false);
     }
 }

@@ -1,5 +1,5 @@
 //! Tables for chunked bodies: what is read, what is refused, what a limit costs.
-//! Next: `tests/properties/http.rs` for the laws.
+//! Next: `tests/properties/http` for the laws.
 
 use super::*;
 

@@ -55,17 +55,20 @@ pub(super) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    pub(super) fn decode(fields: &[httparse::Header<'a>], is_ascii: bool) -> Result<Self, HeadError> {
-        let mut found = Self::default();
+    /// Walks over `fields`; `all_ascii` when it is already known that they are.
+    pub(super) fn take_all(
+        &mut self,
+        fields: &[httparse::Header<'a>],
+        all_ascii: bool,
+    ) -> Result<(), HeadError> {
         for field in fields {
-            if let Some(name) = FieldName::decode(field.name) {
-                if !is_ascii && !field.value.is_ascii() && name != FieldName::UserAgent {
-                    return Err(HeadError::NonAsciiField);
-                }
-                found.take(name, field.value)?;
+            let Some(name) = FieldName::decode(field.name) else { continue };
+            if !all_ascii && !field.value.is_ascii() && name != FieldName::UserAgent {
+                return Err(HeadError::NonAsciiField);
             }
+            self.take(name, field.value)?;
         }
-        Ok(found)
+        Ok(())
     }
 
     fn take(&mut self, name: FieldName, value: &'a [u8]) -> Result<(), HeadError> {
@@ -213,7 +216,18 @@ impl FieldName {
 /// Compares a field name without case.
 ///
 /// `lower` holds lower-case letters and hyphens only; for those, setting bit 5 of a token character is an exact
-/// case fold, and the fixed length lets the compiler compare whole words.
+/// case fold. The fixed length and the missing early exit let the compiler compare whole words.
 fn is<const N: usize>(name: &[u8], lower: &[u8; N]) -> bool {
-    <&[u8; N]>::try_from(name).is_ok_and(|name| name.map(|byte| byte | 0x20) == *lower)
+    let Ok(name) = <&[u8; N]>::try_from(name) else { return false };
+    let (name_words, name_rest) = name.as_chunks::<8>();
+    let (lower_words, lower_rest) = lower.as_chunks::<8>();
+    const CASE: u64 = u64::from_ne_bytes([0x20; 8]);
+    let words = name_words.iter().zip(lower_words).fold(0, |differing, (one, other)| {
+        differing | ((u64::from_ne_bytes(*one) | CASE) ^ u64::from_ne_bytes(*other))
+    });
+    let rest = name_rest
+        .iter()
+        .zip(lower_rest)
+        .fold(0, |differing, (one, other)| differing | ((one | 0x20) ^ other));
+    words | u64::from(rest) == 0
 }

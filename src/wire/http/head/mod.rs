@@ -239,7 +239,8 @@ pub fn decode<'b, 'a>(
     let version = if minor == 0 { Version::Http10 } else { Version::Http11 };
     let target = Target::decode(target, method)?;
     let fields: &'b [httparse::Header<'a>] = headers;
-    let found = Fields::decode(fields, oddities == 0)?;
+    let mut found = Fields::default();
+    found.take_all(fields, oddities == 0)?;
     let body = BodyLength::decode(found.transfer_encoding, found.content_length, version)?;
     Ok(Head {
         method,

@@ -46,17 +46,17 @@ impl HeadScan {
                 return self.pause(window.len(), window, limits);
             };
             self.check_request_line(found, limits)?;
-            match window.get(found..).unwrap_or_default() {
-                [b'\t', ..] => {
+            match (window.get(found), window.get(found + 1)) {
+                (Some(b'\t'), _) => {
                     self.at = found + 1;
                     continue;
                 }
-                [b'\r', b'\n', ..] => {}
-                [b'\r'] => return self.pause(found, window, limits),
+                (Some(b'\r'), Some(b'\n')) => {}
+                (Some(b'\r'), None) => return self.pause(found, window, limits),
                 // RFC 9112 2.2: a bare CR is invalid; a bare LF may be tolerated, and is not: proxies disagree about it.
-                [b'\r' | b'\n', ..] => return Err(HeadError::BareLineEnd),
+                (Some(b'\r' | b'\n'), _) => return Err(HeadError::BareLineEnd),
                 // RFC 9110 5.5: NUL and other control bytes are invalid and dangerous.
-                _ => return Err(HeadError::ControlByte),
+                (Some(_) | None, _) => return Err(HeadError::ControlByte),
             }
             let line_is_empty = found == self.line_start;
             self.at = found + 2;
@@ -108,20 +108,23 @@ impl HeadScan {
 
 /// The offset of the first byte below 0x20 at or after `from`. DEL is left to `decode`.
 fn find_control(bytes: &[u8], from: usize) -> Option<usize> {
-    const LOW_BITS: u64 = u64::from_ne_bytes([0x7f; 8]);
-    const HIGH_BIT: u64 = u64::from_ne_bytes([0x80; 8]);
-    const CARRY_FROM_0X20: u64 = u64::from_ne_bytes([0x60; 8]);
+    let rest = bytes.get(from..)?;
+    let (words, tail) = rest.as_chunks::<8>();
     let mut at = from;
-    let mut rest = bytes.get(from..)?;
-    while let Some((word, after)) = rest.split_first_chunk::<8>() {
-        // Eight bytes at once: adding 0x60 to the low seven bits sets the high bit exactly when they are 0x20 or more.
-        let word = u64::from_le_bytes(*word);
-        let control = !(((word & LOW_BITS) + CARRY_FROM_0X20) | word) & HIGH_BIT;
-        if control != 0 {
-            return Some(at + (control.trailing_zeros() / 8) as usize);
+    for word in words {
+        let controls = controls_in(u64::from_le_bytes(*word));
+        if controls != 0 {
+            return Some(at + controls.trailing_zeros() as usize / 8);
         }
         at += 8;
-        rest = after;
     }
-    rest.iter().position(|byte| *byte < 0x20).map(|offset| at + offset)
+    tail.iter().position(|byte| *byte < 0x20).map(|offset| at + offset)
+}
+
+/// The high bit of each byte that is below 0x20, the first byte lowest.
+const fn controls_in(word: u64) -> u64 {
+    const HIGH_BITS: u64 = u64::from_ne_bytes([0x80; 8]);
+    const CARRY_FROM_0X20: u64 = u64::from_ne_bytes([0x60; 8]);
+    // Adding 0x60 to the low seven bits sets the high bit exactly when they are 0x20 or more.
+    !(((word & !HIGH_BITS) + CARRY_FROM_0X20) | word) & HIGH_BITS
 }

@@ -106,16 +106,18 @@ fn is_host(host: &str) -> bool {
         let Some((address, port)) = rest.split_once(']') else { return false };
         return address.parse::<Ipv6Addr>().is_ok() && (port.is_empty() || is_port(port));
     }
-    let name_end = host.bytes().position(|byte| byte == b':').unwrap_or(host.len());
+    let name_end = host.bytes().position(|byte| !is_name_byte(byte)).unwrap_or(host.len());
     let Some((name, port)) = host.split_at_checked(name_end) else { return false };
-    !name.is_empty()
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'))
-        && (port.is_empty() || is_port(port))
+    !name.is_empty() && (port.is_empty() || is_port(port))
+}
+
+/// What a name or an IPv4 address is made of.
+const fn is_name_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_')
 }
 
 /// Checks `":" port`, a number of 16 bits.
 fn is_port(port: &str) -> bool {
-    port.strip_prefix(':').is_some_and(|digits| {
-        digits.bytes().all(|byte| byte.is_ascii_digit()) && digits.parse::<u16>().is_ok()
-    })
+    // The parser of numbers takes a '+' as well.
+    port.strip_prefix(':').is_some_and(|digits| !digits.starts_with('+') && digits.parse::<u16>().is_ok())
 }

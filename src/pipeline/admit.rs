@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
-use foldhash::fast::RandomState;
+use foldhash::fast::FixedState;
 
 /// Addresses a shard remembers; beyond that, buckets that are full again make room.
 pub const ADDRESSES_MAX: usize = 65_536;
@@ -52,6 +52,8 @@ pub struct Exhausted {
 /// A shard's buckets.
 pub struct Buckets {
     shards: u64,
+    /// Keys the address table's hash, so that nobody can choose addresses that collide.
+    seed: u64,
     rules: Vec<Bucket>,
     source: Vec<RateLimit>,
 }
@@ -64,12 +66,12 @@ struct Bucket {
     depth_ns: u64,
     /// When the bucket will be full, monotonic nanoseconds.
     global_full_at_ns: u64,
-    by_address: HashMap<u64, u64, RandomState>,
+    by_address: HashMap<u64, u64, FixedState>,
     swept_at_ns: u64,
 }
 
 impl Bucket {
-    fn new(limit: &RateLimit, shards: u64) -> Self {
+    fn new(limit: &RateLimit, shards: u64, seed: u64) -> Self {
         let period = u64::try_from(limit.period.as_nanos()).unwrap_or(u64::MAX);
         let interval_ns = (period / limit.rate.max(1)).saturating_mul(shards).max(1);
         let burst = (limit.burst / shards).max(1);
@@ -78,7 +80,7 @@ impl Bucket {
             interval_ns,
             depth_ns: interval_ns.saturating_mul(burst),
             global_full_at_ns: 0,
-            by_address: HashMap::default(),
+            by_address: HashMap::with_hasher(FixedState::with_seed(seed)),
             swept_at_ns: 0,
         }
     }
@@ -134,9 +136,14 @@ impl Bucket {
 }
 
 impl Buckets {
-    /// Buckets for one of `shards` shards; no rules yet.
-    pub fn new(shards: usize) -> Self {
-        Self { shards: u64::try_from(shards).unwrap_or(1).max(1), rules: Vec::new(), source: Vec::new() }
+    /// Buckets for one of `shards` shards; no rules yet. `seed` is random.
+    pub fn new(shards: usize, seed: u64) -> Self {
+        Self {
+            shards: u64::try_from(shards).unwrap_or(1).max(1),
+            seed,
+            rules: Vec::new(),
+            source: Vec::new(),
+        }
     }
 
     /// Follows the snapshot. Unchanged rules keep their buckets. Rules beyond [`RATE_LIMITS_MAX`] do not exist; the
@@ -146,7 +153,7 @@ impl Buckets {
         let mut old: Vec<_> = self.source.drain(..).zip(self.rules.drain(..)).collect();
         for limit in limits {
             let kept = old.iter().position(|(source, _)| source == limit).map(|at| old.swap_remove(at).1);
-            self.rules.push(kept.unwrap_or_else(|| Bucket::new(limit, self.shards)));
+            self.rules.push(kept.unwrap_or_else(|| Bucket::new(limit, self.shards, self.seed)));
         }
         self.source = limits.to_vec();
     }
@@ -207,7 +214,7 @@ mod tests {
     }
 
     fn buckets(limits: &[RateLimit], shards: usize) -> Buckets {
-        let mut buckets = Buckets::new(shards);
+        let mut buckets = Buckets::new(shards, 7);
         buckets.follow(limits);
         buckets
     }

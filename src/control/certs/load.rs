@@ -78,8 +78,11 @@ pub fn build_identity(
 ) -> Result<Identity, Vec<Problem>> {
     let signing = any_supported_type(key).map_err(|error| {
         vec![
-            Problem::error("E0316", format!("{}: this kind of key cannot be used: {error}", files.key_file.display()))
-                .help("ECDSA P-256 or P-384, Ed25519, or RSA of 2048 bits or more"),
+            Problem::error(
+                "E0316",
+                format!("{}: this kind of key cannot be used: {error}", files.key_file.display()),
+            )
+            .help("ECDSA P-256 or P-384, Ed25519, or RSA of 2048 bits or more"),
         ]
     })?;
     let parsed = chain.iter().map(|der| X509Certificate::from_der(der)).collect::<Result<Vec<_>, _>>();
@@ -117,7 +120,9 @@ fn names(leaf: &X509Certificate<'_>) -> Vec<String> {
         .value
         .general_names
         .iter()
-        .filter_map(|name| if let GeneralName::DNSName(dns) = name { Some(dns.to_ascii_lowercase()) } else { None })
+        .filter_map(
+            |name| if let GeneralName::DNSName(dns) = name { Some(dns.to_ascii_lowercase()) } else { None },
+        )
         .collect()
 }
 

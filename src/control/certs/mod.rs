@@ -35,7 +35,7 @@ impl Tickets {
             return Ok(Arc::clone(ticketer));
         }
         let ticketer = aws_lc_rs::Ticketer::new().map_err(|error| {
-            Problem::error("E0330", format!("tls.{profile}: cannot make ticket keys: {error}"))
+            Problem::error("E0318", format!("tls.{profile}: cannot make ticket keys: {error}"))
                 .exit(Exit::Unavailable)
         })?;
         self.by_profile.insert(profile.to_owned(), Arc::clone(&ticketer));
@@ -75,8 +75,9 @@ pub fn build_server_config(
     identities: &[Identity],
     tickets: &mut Tickets,
 ) -> Result<Arc<ServerConfig>, Problem> {
-    let refused =
-        |error: rustls::Error| Problem::error("E0331", format!("tls.{}: rustls refuses it: {error}", profile.name));
+    let refused = |error: rustls::Error| {
+        Problem::error("E0319", format!("tls.{}: rustls refuses it: {error}", profile.name))
+    };
     let versions: &[&rustls::SupportedProtocolVersion] = match profile.min_version {
         TlsVersion::Tls13 => &[&rustls::version::TLS13],
         TlsVersion::Tls12 => &[&rustls::version::TLS13, &rustls::version::TLS12],

@@ -137,12 +137,21 @@ fn words_dates_and_mismatches_for_an_operator() {
     let certificate = params(&["a.test"], 1, NOW_S).self_signed(&own).unwrap();
     let der = PrivateKeyDer::Pkcs8(other.serialize_der().into());
     let later = NOW_S + 2 * 86_400 + 5;
-    let problems =
-        load::build_identity("public", vec![certificate.der().clone()], &der, &no_files(), later).err().unwrap();
+    let problems = load::build_identity("public", vec![certificate.der().clone()], &der, &no_files(), later)
+        .err()
+        .unwrap();
     let text: Vec<String> = problems.iter().map(ToString::to_string).collect();
-    assert!(text[0].starts_with("error[E0311]: the key does not belong to the certificate\n  certificate  server.crt"));
+    assert!(
+        text[0].starts_with(
+            "error[E0311]: the key does not belong to the certificate\n  certificate  server.crt"
+        )
+    );
     assert!(text[0].contains("(ECDSA P-256)"), "{}", text[0]);
-    assert!(text[1].contains("certificate of tls.public expired 2 days ago (2026-11-22 09:14 UTC)"), "{}", text[1]);
+    assert!(
+        text[1].contains("certificate of tls.public expired 2 days ago (2026-11-22 09:14 UTC)"),
+        "{}",
+        text[1]
+    );
 }
 
 #[test]
@@ -186,7 +195,11 @@ fn trusting(identities: &[&Identity]) -> ClientConfig {
     client
 }
 
-fn handshake(server: &Arc<ServerConfig>, client: &Arc<ClientConfig>, name: &str) -> Result<Agreed, rustls::Error> {
+fn handshake(
+    server: &Arc<ServerConfig>,
+    client: &Arc<ClientConfig>,
+    name: &str,
+) -> Result<Agreed, rustls::Error> {
     let mut server = ServerConnection::new(Arc::clone(server))?;
     let name = ServerName::try_from(name.to_owned()).unwrap();
     let mut client = ClientConnection::new(Arc::clone(client), name)?;
@@ -208,9 +221,12 @@ fn handshake(server: &Arc<ServerConfig>, client: &Arc<ClientConfig>, name: &str)
 #[test]
 fn speaks_tls13_with_a_hybrid_group_and_the_servers_suite() {
     let identity = identity(&["a.test"]);
-    let server =
-        build_server_config(&profile(TlsVersion::Tls13, Resumption::Tickets), &[identity.clone()], &mut Tickets::default())
-            .unwrap();
+    let server = build_server_config(
+        &profile(TlsVersion::Tls13, Resumption::Tickets),
+        &[identity.clone()],
+        &mut Tickets::default(),
+    )
+    .unwrap();
     let agreed = handshake(&server, &Arc::new(trusting(&[&identity])), "a.test").unwrap();
     assert_eq!(agreed.version, ProtocolVersion::TLSv1_3);
     assert_eq!(agreed.group, NamedGroup::X25519MLKEM768);
@@ -235,7 +251,12 @@ fn speaks_tls12_only_by_its_own_word() {
         old
     });
     let build = |version| {
-        build_server_config(&profile(version, Resumption::Tickets), &[identity.clone()], &mut Tickets::default()).unwrap()
+        build_server_config(
+            &profile(version, Resumption::Tickets),
+            &[identity.clone()],
+            &mut Tickets::default(),
+        )
+        .unwrap()
     };
     assert!(handshake(&build(TlsVersion::Tls13), &old, "a.test").is_err());
     let agreed = handshake(&build(TlsVersion::Tls12), &old, "a.test").unwrap();

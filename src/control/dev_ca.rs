@@ -70,9 +70,12 @@ impl DevCa {
     /// The CA in `folder`, made or remade when there is none that can be used.
     pub fn load_or_build(folder: &Path, now_s: i64) -> Result<Self, Problem> {
         let failed = |error: &io::Error| {
-            Problem::error("E0341", format!("cannot keep the local CA in {}: {}", folder.display(), reason(error)))
-                .help("mcpring dev --data-dir FOLDER")
-                .exit(Exit::Permission)
+            Problem::error(
+                "E0341",
+                format!("cannot keep the local CA in {}: {}", folder.display(), reason(error)),
+            )
+            .help("mcpring dev --data-dir FOLDER")
+            .exit(Exit::Permission)
         };
         DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| failed(&error))?;
         // Two first runs at once must not leave the certificate of one beside the key of the other.
@@ -116,7 +119,8 @@ impl DevCa {
             Ok((certificate.der().clone(), PrivateKeyDer::Pkcs8(key.serialize_der().into())))
         };
         let (certificate, key) = sign().map_err(|error| vec![broken(&error)])?;
-        let memory = Certificate { cert_file: PathBuf::from("(in memory)"), key_file: PathBuf::from("(in memory)") };
+        let memory =
+            Certificate { cert_file: PathBuf::from("(in memory)"), key_file: PathBuf::from("(in memory)") };
         build_identity("dev", vec![certificate], &key, &memory, now_s)
     }
 }
@@ -261,7 +265,11 @@ mod tests {
                 scratch.write(name, text, *mode);
             }
             let again = DevCa::load_or_build(scratch.path(), now_s() + later_s).unwrap();
-            assert!(matches!(&again.origin, Origin::Remade(why) if why.contains(expect)), "{:?}", again.origin);
+            assert!(
+                matches!(&again.origin, Origin::Remade(why) if why.contains(expect)),
+                "{:?}",
+                again.origin
+            );
             let third = DevCa::load_or_build(scratch.path(), now_s() + later_s).unwrap();
             assert_eq!(third.origin, Origin::Kept, "{expect}");
         }
@@ -287,16 +295,17 @@ mod tests {
         let (_, block) = parse_x509_pem(&pem).unwrap();
         let of = |der: &[u8]| -> Vec<(String, bool)> {
             let (_, certificate) = X509Certificate::from_der(der).unwrap();
-            let named = |extension: &x509_parser::prelude::X509Extension<'_>| match extension.parsed_extension() {
-                ParsedExtension::AuthorityKeyIdentifier(_) => "authority key identifier",
-                ParsedExtension::SubjectKeyIdentifier(_) => "subject key identifier",
-                ParsedExtension::KeyUsage(_) => "key usage",
-                ParsedExtension::ExtendedKeyUsage(_) => "extended key usage",
-                ParsedExtension::BasicConstraints(_) => "basic constraints",
-                ParsedExtension::NameConstraints(_) => "name constraints",
-                ParsedExtension::SubjectAlternativeName(_) => "subject alternative name",
-                _ => "another",
-            };
+            let named =
+                |extension: &x509_parser::prelude::X509Extension<'_>| match extension.parsed_extension() {
+                    ParsedExtension::AuthorityKeyIdentifier(_) => "authority key identifier",
+                    ParsedExtension::SubjectKeyIdentifier(_) => "subject key identifier",
+                    ParsedExtension::KeyUsage(_) => "key usage",
+                    ParsedExtension::ExtendedKeyUsage(_) => "extended key usage",
+                    ParsedExtension::BasicConstraints(_) => "basic constraints",
+                    ParsedExtension::NameConstraints(_) => "name constraints",
+                    ParsedExtension::SubjectAlternativeName(_) => "subject alternative name",
+                    _ => "another",
+                };
             let mut found: Vec<_> = certificate
                 .extensions()
                 .iter()
@@ -342,8 +351,7 @@ mod tests {
         let mut roots = rustls::RootCertStore::empty();
         roots.add(CertificateDer::from_pem_file(&ca.ca_file).unwrap()).unwrap();
         let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let verifier =
-            WebPkiServerVerifier::builder_with_provider(roots.into(), provider).build().unwrap();
+        let verifier = WebPkiServerVerifier::builder_with_provider(roots.into(), provider).build().unwrap();
         let accepted = |certificate: &CertificateDer<'_>, name: &str| {
             let name = ServerName::try_from(name).unwrap();
             verifier.verify_server_cert(certificate, &[], &name, &[], UnixTime::now()).is_ok()

@@ -71,7 +71,10 @@ fn load_pepper(source: &SecretSource) -> Result<Zeroizing<Vec<u8>>, Problem> {
     if pepper.len() < PEPPER_BYTES_MIN {
         return Err(Problem::error(
             "E0351",
-            format!("the pepper for API keys has {} bytes, at least {PEPPER_BYTES_MIN} are needed", pepper.len()),
+            format!(
+                "the pepper for API keys has {} bytes, at least {PEPPER_BYTES_MIN} are needed",
+                pepper.len()
+            ),
         )
         .help("openssl rand -base64 32"));
     }
@@ -100,9 +103,12 @@ fn decode_keys(path: &Path, bytes: &[u8], roles: &[RoleRules]) -> Result<Vec<Key
             ("keys", DeValue::Array(keys)) => {
                 entries.extend(keys.iter().filter_map(|key| reading.entry(key)));
             }
-            ("keys", _) => reading.refuse(Some(key.span().start), "`keys` must be written as [[keys]] tables"),
+            ("keys", _) => {
+                reading.refuse(Some(key.span().start), "`keys` must be written as [[keys]] tables")
+            }
             (other, _) => {
-                reading.refuse(Some(key.span().start), &format!("unknown key `{other}`; only [[keys]] is read"));
+                reading
+                    .refuse(Some(key.span().start), &format!("unknown key `{other}`; only [[keys]] is read"));
             }
         }
     }
@@ -213,10 +219,8 @@ impl Reading<'_> {
 
     fn expiry(&mut self, at: Option<usize>, value: &DeValue<'_>) -> Option<u64> {
         // TOML's own date-times are RFC 3339 too; one without an offset is not a point in time.
-        let text = match value {
-            DeValue::Datetime(moment) => Some(moment.to_string()),
-            other => other.as_str().map(str::to_owned),
-        };
+        let moment = value.as_datetime().map(ToString::to_string);
+        let text = moment.or_else(|| value.as_str().map(str::to_owned));
         let seconds = text.as_deref().and_then(moment::decode_rfc3339).and_then(|at| u64::try_from(at).ok());
         if seconds.is_none() {
             self.refuse(at, "`expires` must be RFC 3339 with an offset, such as 2027-01-31T00:00:00Z");
@@ -244,8 +248,10 @@ pub fn role_bit(index: usize) -> u64 {
 
 fn decode_hex(text: &str) -> Option<[u8; 32]> {
     let mut mac = [0; 32];
-    let digits: Vec<u8> =
-        text.chars().map(|char| char.to_digit(16).and_then(|digit| u8::try_from(digit).ok())).collect::<Option<_>>()?;
+    let digits: Vec<u8> = text
+        .chars()
+        .map(|char| char.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
+        .collect::<Option<_>>()?;
     if digits.len() != 64 {
         return None;
     }
@@ -333,12 +339,24 @@ mod tests {
             (key("7", &hash, agent), "keys.toml:2: `id` must be"),
             (key("\"anonymous\"", &hash, agent), "keys.toml:2: `anonymous` is the name"),
             (key("\"a\"", "\"mrk_secret\"", agent), "keys.toml:3: `hash` must be the 64 hex digits"),
-            (key("\"a\"", &hash.replace("FF\"", "\""), agent), "keys.toml:3: `hash` must be the 64 hex digits"),
+            (
+                key("\"a\"", &hash.replace("FF\"", "\""), agent),
+                "keys.toml:3: `hash` must be the 64 hex digits",
+            ),
             (key("\"a\"", &hash, "roles = []"), "keys.toml:4: `roles` must be a list"),
-            (key("\"a\"", &hash, "roles = [\"agnet\"]"), "keys.toml:4: role \"agnet\" is not defined; defined roles: reader, agent"),
+            (
+                key("\"a\"", &hash, "roles = [\"agnet\"]"),
+                "keys.toml:4: role \"agnet\" is not defined; defined roles: reader, agent",
+            ),
             (key("\"a\"", &hash, ""), "keys.toml:1: this key has no `roles`"),
-            (key("\"a\"", &hash, "roles = [\"agent\"]\nexpires = \"soon\""), "keys.toml:5: `expires` must be"),
-            (key("\"a\"", &hash, "roles = [\"agent\"]\nexpires = 2027-01-01"), "keys.toml:5: `expires` must be"),
+            (
+                key("\"a\"", &hash, "roles = [\"agent\"]\nexpires = \"soon\""),
+                "keys.toml:5: `expires` must be",
+            ),
+            (
+                key("\"a\"", &hash, "roles = [\"agent\"]\nexpires = 2027-01-01"),
+                "keys.toml:5: `expires` must be",
+            ),
             (key("\"a\"", &hash, "roles = [\"agent\"]\nnote = \"x\""), "keys.toml:5: unknown key `note`"),
         ];
         for (text, expect) in &table {
@@ -360,7 +378,9 @@ mod tests {
     fn reads_the_pepper_without_its_newline_and_refuses_a_short_or_open_one() {
         let scratch = Scratch::new();
         let file = |name: &str, text: &str, mode| SecretSource::File(scratch.write(name, text, mode));
-        let code = |source: &SecretSource| load_pepper(source).map(|pepper| pepper.to_vec()).map_err(|problem| problem.code);
+        let code = |source: &SecretSource| {
+            load_pepper(source).map(|pepper| pepper.to_vec()).map_err(|problem| problem.code)
+        };
         assert_eq!(code(&file("a", "0123456789abcdef\r\n", 0o600)), Ok(b"0123456789abcdef".to_vec()));
         assert_eq!(code(&file("b", "0123456789abcde\n", 0o600)), Err("E0351"));
         assert_eq!(code(&file("c", "0123456789abcdef", 0o644)), Err("E0320"));

@@ -3,17 +3,19 @@
 //! Next: `config`.
 
 pub mod config;
-//pub mod options;
-//pub mod process;
-//pub mod start;
-//pub mod reload;
-//pub mod publish;
+pub mod options;
+pub mod process;
+pub mod server;
+pub mod start;
+pub mod reload;
+pub mod publish;
 pub mod certs;
 pub mod keys;
-//pub mod dev;
+pub mod dev;
 pub mod dev_ca;
-//pub mod log;
-//pub mod banner;
+pub mod log;
+pub mod banner;
 pub mod problem;
+pub mod holder;
 pub mod files;
 pub mod moment;

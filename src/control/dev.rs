@@ -19,11 +19,11 @@ use super::config::checked::{
     AccessLog, Config, Driver, HeaderPreset, Listener, ListenerSecurity, Log, LogFormat, Pin, Resumption,
     Runtime, TlsProfile, TlsVersion,
 };
-use super::dev_ca::{DevCa, Origin, default_folder};
+use super::dev_ca::{DevCa, Origin};
 use super::files::reason;
 use super::keys::{MintedKey, mint_key};
 use super::moment;
-use super::options::{DevOptions, Format};
+use super::options::{DevOptions, Format, Shards};
 use super::problem::{Exit, Problem};
 use super::process::{Hangup, Ready, Start, refuse, serve};
 use super::publish::{Hsts, Kept, Materials, fact};
@@ -60,10 +60,7 @@ fn prepare(options: &DevOptions, began: Instant) -> Result<(Start, Told), Vec<Pr
     let now_s = moment::unix_now_s();
     let addresses = addresses(options.port).map_err(one)?;
     let config = build_config(options, &addresses);
-    let folder = match &options.data_dir {
-        Some(folder) => std::path::absolute(folder).unwrap_or_else(|_| folder.clone()),
-        None => default_folder().map_err(one)?,
-    };
+    let folder = std::path::absolute(&options.data_dir).unwrap_or_else(|_| options.data_dir.clone());
     let ca = DevCa::load_or_build(&folder, now_s).map_err(one)?;
     let identity = ca.issue(now_s)?;
     let mut kept = Kept::build().map_err(one)?;
@@ -153,12 +150,15 @@ fn build_config(options: &DevOptions, addresses: &[SocketAddr]) -> Config {
     }
 }
 
-fn build_runtime(driver: Driver, shards: Option<usize>) -> Runtime {
+fn build_runtime(driver: Driver, shards: Shards) -> Runtime {
     let cpus: Vec<usize> = match sched_getaffinity(None) {
         Ok(set) => (0..CpuSet::MAX_CPU).filter(|&cpu| set.is_set(cpu)).collect(),
         Err(_) => (0..thread::available_parallelism().map_or(1, usize::from)).collect(),
     };
-    let shards = shards.unwrap_or(cpus.len()).max(1);
+    let shards = match shards {
+        Shards::Auto => cpus.len(),
+        Shards::Count(count) => count.get(),
+    };
     Runtime {
         // More shards than CPUs is fine for trying things: nothing is pinned here.
         cpus: cpus.iter().copied().cycle().take(shards).collect(),
@@ -283,10 +283,18 @@ fn banner(ready: &Ready<'_>, told: &Told) -> String {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::num::NonZeroUsize;
+
     use super::*;
 
     fn options() -> DevOptions {
-        DevOptions { port: 0, data_dir: None, driver: Driver::Auto, shards: Some(1), format: Format::Text }
+        DevOptions {
+            port: 0,
+            data_dir: PathBuf::new(),
+            driver: Driver::Auto,
+            shards: Shards::Auto,
+            format: Format::Text,
+        }
     }
 
     /// A configuration for tests of the control plane.
@@ -353,8 +361,9 @@ pub(crate) mod tests {
 
     #[test]
     fn runs_as_many_shards_as_asked() {
-        for shards in [1, 3, 64] {
-            assert_eq!(build_runtime(Driver::Auto, Some(shards)).cpus.len(), shards);
+        for shards in [1, 3, 64].map(|count| NonZeroUsize::new(count).unwrap()) {
+            assert_eq!(build_runtime(Driver::Auto, Shards::Count(shards)).cpus.len(), shards.get());
         }
+        assert!(!build_runtime(Driver::Auto, Shards::Auto).cpus.is_empty());
     }
 }

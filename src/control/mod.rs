@@ -2,8 +2,9 @@
 //! It meets the data plane in two places only: a `Snapshot` goes in through the mailbox, events come out.
 //! Next: `config`.
 
-pub mod config;
+pub mod cli;
 pub mod options;
+pub mod config;
 pub mod process;
 pub mod server;
 pub mod start;

@@ -1,6 +1,7 @@
-//! What the command line asks for.
-//! Next: `process` and `dev`, the readers.
+//! What the command line asks `run` and `dev` to do.
+//! Next: `process`, `dev`.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use super::config::Source;
@@ -9,34 +10,52 @@ use super::config::checked::Driver;
 /// `mcpring run`.
 #[derive(Clone, Debug)]
 pub struct RunOptions {
-    /// Where the configuration is.
+    /// Where the configuration is; read again on a reload.
     pub source: Source,
-    /// `--set key=value`.
+    /// `key=value`, laid over the configuration, also on a reload.
     pub overrides: Vec<String>,
-    /// Check and bind, then exit.
-    pub check: bool,
+    /// How far to go.
+    pub check: Check,
+}
+
+/// How far `run` goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// Serve until a signal.
+    Serve,
+    /// Load, bind, exit.
+    Only,
 }
 
 /// `mcpring dev`.
 #[derive(Clone, Debug)]
 pub struct DevOptions {
-    /// 0 for any free port.
+    /// TCP port on loopback; 0 is one of the kernel's choice.
     pub port: u16,
-    /// Folder of the local CA instead of the user's data folder.
-    pub data_dir: Option<PathBuf>,
+    /// Where the local CA is kept.
+    pub data_dir: PathBuf,
     /// Which driver.
     pub driver: Driver,
-    /// How many shards; none for one a CPU.
-    pub shards: Option<usize>,
-    /// Banner or one line of JSON.
+    /// How many shards.
+    pub shards: Shards,
+    /// How the banner is written.
     pub format: Format,
 }
 
-/// `--format`.
+/// `--shards`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shards {
+    /// One for each CPU.
+    Auto,
+    /// So many.
+    Count(NonZeroUsize),
+}
+
+/// `--format`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
-    /// Text.
+    /// For people.
     Text,
-    /// JSON.
+    /// For programs.
     Json,
 }

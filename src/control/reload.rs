@@ -196,7 +196,14 @@ mod tests {
     fn keeps_adds_and_closes_listeners() {
         use Fate::{Added, Kept};
         // `name:port`, a leading `-` for a slot that closed earlier.
-        let table: &[(&str, &str, &[(usize, Fate)], &[usize], &[(usize, usize)])] = &[
+        type Case = (
+            &'static str,
+            &'static str,
+            &'static [(usize, Fate)],
+            &'static [usize],
+            &'static [(usize, usize)],
+        );
+        let table: &[Case] = &[
             ("a:1", "a:1", &[(0, Kept)], &[], &[]),
             ("a:1 b:2", "b:2 a:1", &[(1, Kept), (0, Kept)], &[], &[]),
             ("a:1", "a:1 b:2", &[(0, Kept), (1, Added)], &[], &[]),

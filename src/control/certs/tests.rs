@@ -223,7 +223,7 @@ fn speaks_tls13_with_a_hybrid_group_and_the_servers_suite() {
     let identity = identity(&["a.test"]);
     let server = build_server_config(
         &profile(TlsVersion::Tls13, Resumption::Tickets),
-        &[identity.clone()],
+        std::slice::from_ref(&identity),
         &mut Tickets::default(),
     )
     .unwrap();
@@ -253,7 +253,7 @@ fn speaks_tls12_only_by_its_own_word() {
     let build = |version| {
         build_server_config(
             &profile(version, Resumption::Tickets),
-            &[identity.clone()],
+            std::slice::from_ref(&identity),
             &mut Tickets::default(),
         )
         .unwrap()
@@ -269,7 +269,7 @@ fn resumes_across_a_reload_and_never_across_profiles() {
     let mut tickets = Tickets::default();
     let mut build = |name: &str, resumption| {
         let profile = TlsProfile { name: name.to_owned(), ..profile(TlsVersion::Tls13, resumption) };
-        build_server_config(&profile, &[identity.clone()], &mut tickets).unwrap()
+        build_server_config(&profile, std::slice::from_ref(&identity), &mut tickets).unwrap()
     };
     let (before, after) = (build("public", Resumption::Tickets), build("public", Resumption::Tickets));
     let (other, off) = (build("internal", Resumption::Tickets), build("public", Resumption::Off));

@@ -62,9 +62,11 @@ pub struct Logger {
 pub fn decode_filter(text: &str) -> Result<Targets, Problem> {
     let mut targets = Targets::new();
     for part in text.split(',').map(str::trim) {
-        let (target, level) = part.rsplit_once('=').map_or((None, part), |(target, level)| (Some(target), level));
+        let (target, level) =
+            part.rsplit_once('=').map_or((None, part), |(target, level)| (Some(target), level));
         let Some(level) = level_filter(level) else {
-            let what = format!("log.level \"{}\": \"{}\" is no level", text.escape_debug(), level.escape_debug());
+            let what =
+                format!("log.level \"{}\": \"{}\" is no level", text.escape_debug(), level.escape_debug());
             return Err(Problem::error("E0370", what)
                 .note("the levels are off, error, warn, info, debug and trace")
                 .help("write a level, or levels by target: \"info,mcpring::tls=debug\""));

@@ -204,13 +204,14 @@ fn announce(ready: &Ready<'_>, told: &Told) {
 }
 
 fn ready_line(told: &Told) -> String {
-    let line = serde_json::json!({
-        "event": "ready",
-        "url": told.url,
-        "token": *told.token,
-        "ca_file": told.ca_file,
-    });
-    format!("{line}\n")
+    // By hand, so that the fields stand in the order a reader expects.
+    let text = |value: &str| serde_json::Value::from(value).to_string();
+    format!(
+        "{{\"event\":\"ready\",\"url\":{},\"token\":{},\"ca_file\":{}}}\n",
+        text(&told.url),
+        text(&told.token),
+        text(&told.ca_file.display().to_string()),
+    )
 }
 
 /// One line that calls `echo` as a 2026-07-28 client would.

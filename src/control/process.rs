@@ -128,8 +128,12 @@ pub fn serve(start: Start, announce: impl FnOnce(&Ready<'_>)) -> ExitCode {
         };
         match launch(start, announce) {
             Ok((mut server, hangup)) => {
-                signals.wait(&mut server, &hangup).await;
-                drain(server, &mut signals).await
+                let cause = signals.wait(&mut server, &hangup).await;
+                drain(server, &mut signals).await;
+                match cause {
+                    Cause::Asked => ExitCode::SUCCESS,
+                    Cause::ShardsEnded => ExitCode::FAILURE,
+                }
             }
             Err(problems) => refuse(&problems),
         }
@@ -154,6 +158,13 @@ fn launch(start: Start, announce: impl FnOnce(&Ready<'_>)) -> Result<(Server, Ha
         log: &server.log,
     });
     Ok((server, hangup))
+}
+
+/// Why the server ends.
+enum Cause {
+    Asked,
+    /// Every shard is gone, which only a bug of ours can do.
+    ShardsEnded,
 }
 
 /// The signals this process answers.
@@ -183,17 +194,17 @@ impl Signals {
     }
 
     /// Serves signals until one says to end.
-    async fn wait(&mut self, server: &mut Server, hangup: &Hangup) {
+    async fn wait(&mut self, server: &mut Server, hangup: &Hangup) -> Cause {
         let mut life = tokio::time::interval_at((Instant::now() + LIFE_POLL).into(), LIFE_POLL);
         let mut entropy = Some(());
         loop {
             tokio::select! {
-                _ = self.terminate.recv() => return,
-                _ = self.interrupt.recv() => return,
+                _ = self.terminate.recv() => return Cause::Asked,
+                _ = self.interrupt.recv() => return Cause::Asked,
                 _ = self.user1.recv() => server.log.counters(),
                 _ = self.hangup.recv() => match hangup {
                     Hangup::Reload(options) => reload(server, options),
-                    Hangup::Drain => return,
+                    Hangup::Drain => return Cause::Asked,
                 },
                 _ = life.tick() => {
                     if entropy.take().is_some() {
@@ -202,7 +213,7 @@ impl Signals {
                     }
                     if server.is_finished() {
                         server.log.entry(Entry::new(Level::ERROR, "shards_ended"));
-                        return;
+                        return Cause::ShardsEnded;
                     }
                 }
             }
@@ -257,7 +268,7 @@ pub fn log_problems(log: &Logger, level: Level, problems: &Problems) {
 }
 
 /// Finishes what is in flight, at most for `runtime.shutdown_grace`.
-async fn drain(server: Server, signals: &mut Signals) -> ExitCode {
+async fn drain(server: Server, signals: &mut Signals) {
     let (began, grace) = (Instant::now(), server.runtime().shutdown_grace);
     server.log.entry(Entry::new(Level::INFO, "draining").with("connections", server.open_connections()));
     server.drain();
@@ -276,7 +287,6 @@ async fn drain(server: Server, signals: &mut Signals) -> ExitCode {
     let entry = Entry::new(level, "stopped").with("connections_cut", cut);
     server.log.entry(entry.with("elapsed_ms", u64::try_from(elapsed_ms).unwrap_or(u64::MAX)));
     server.finish();
-    ExitCode::SUCCESS
 }
 
 /// Prints what stands in the way and gives the exit code.

@@ -77,7 +77,7 @@ impl Prepared {
     /// Starts the shards. From here on connections are accepted.
     pub fn launch(self, log: Logger) -> Result<Server, Problem> {
         let settings = start::build_settings(&self.config.runtime, self.driver);
-        let fleet = Fleet::start(settings, Arc::clone(&self.snapshot), self.sockets).map_err(|error| {
+        let fleet = Fleet::start(settings, &self.snapshot, self.sockets).map_err(|error| {
             Problem::error("E0406", format!("cannot start the shards: {}", super::files::reason(&error)))
                 .exit(Exit::Unavailable)
         })?;
@@ -141,7 +141,7 @@ impl Server {
         let snapshot = build_snapshot(&config, materials.keys, listeners, generation, &self.kept)?;
         let sockets = start::share_out(opened.sockets, shards);
         self.fleet
-            .publish(Arc::clone(&snapshot), sockets, &plan.closed)
+            .publish(&snapshot, sockets, &plan.closed)
             .map_err(|error| vec![Problem::error("E0405", error.to_string()).exit(Exit::Unavailable)])?;
         // The shards have it: from here on nothing may fail.
         let names = |indices: &mut dyn Iterator<Item = usize>| -> Vec<String> {

@@ -6,6 +6,14 @@
 use std::sync::Arc;
 
 use aws_lc_rs::hmac;
+use subtle::ConstantTimeEq;
+
+use super::snapshot::{Admission, Listener};
+use super::turn::Now;
+use crate::wire::http::head::Head;
+
+/// Longest credential that is looked at. Bytes.
+const CREDENTIAL_BYTES_MAX: usize = 512;
 
 /// Who a caller proved to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +22,31 @@ pub struct Principal {
     pub id: Arc<str>,
     /// One bit a role, by index into the configured roles.
     pub roles: u64,
+}
+
+/// Why a caller is not known. For the log; the peer sees one answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unknown {
+    /// No credential at all.
+    Missing,
+    /// A credential of a kind or shape that is not accepted.
+    Malformed,
+    /// No such key.
+    NoSuchKey,
+    /// The key's time is over.
+    Expired,
+}
+
+impl Unknown {
+    /// The stable word in the log.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Missing => "credential_missing",
+            Self::Malformed => "credential_malformed",
+            Self::NoSuchKey => "credential_unknown",
+            Self::Expired => "credential_expired",
+        }
+    }
 }
 
 /// One API key as it is stored.
@@ -29,27 +62,107 @@ pub struct KeyEntry {
     pub expires_at_s: u64,
 }
 
-/// All API keys, found by MAC.
+/// All API keys, sorted by MAC.
 pub struct KeyTable {
-    #[expect(dead_code, reason = "interface first")]
     pepper: hmac::Key,
-    #[expect(dead_code, reason = "interface first")]
     entries: Vec<KeyEntry>,
+    anonymous: Principal,
 }
 
 impl KeyTable {
     /// Builds a table from entries whose MACs were made under `pepper`. `anonymous_roles` are the roles of a
     /// caller without a credential on a listener that allows one.
-    pub fn build(pepper: &[u8], mut entries: Vec<KeyEntry>, _anonymous_roles: u64) -> Self {
+    pub fn build(pepper: &[u8], mut entries: Vec<KeyEntry>, anonymous_roles: u64) -> Self {
         entries.sort_by_key(|entry| entry.mac);
-        Self { pepper: hmac::Key::new(hmac::HMAC_SHA256, pepper), entries }
+        Self {
+            pepper: hmac::Key::new(hmac::HMAC_SHA256, pepper),
+            entries,
+            anonymous: Principal { id: "anonymous".into(), roles: anonymous_roles },
+        }
     }
 
     /// The MAC under which `key` is stored.
     pub fn mac(pepper: &[u8], key: &[u8]) -> [u8; 32] {
-        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, pepper), key);
-        let mut mac = [0; 32];
-        mac.copy_from_slice(tag.as_ref());
-        mac
+        mac_of(&hmac::Key::new(hmac::HMAC_SHA256, pepper), key)
     }
+
+    /// Whether this is the caller without a credential.
+    pub fn is_anonymous(&self, principal: &Principal) -> bool {
+        Arc::ptr_eq(&principal.id, &self.anonymous.id)
+    }
+
+    /// Looks a key up. The search compares MACs, which nobody can choose without the pepper, and the one candidate
+    /// in constant time; a missing candidate costs the same comparison.
+    fn find(&self, key: &[u8], now: Now) -> Result<&KeyEntry, Unknown> {
+        let mac = mac_of(&self.pepper, key);
+        let at = self.entries.partition_point(|entry| entry.mac < mac);
+        let candidate = self.entries.get(at);
+        let stored = candidate.map_or([0; 32], |entry| entry.mac);
+        let is_same = bool::from(stored.ct_eq(&mac));
+        let entry = candidate.filter(|_| is_same).ok_or(Unknown::NoSuchKey)?;
+        if now.unix_s() >= entry.expires_at_s {
+            return Err(Unknown::Expired);
+        }
+        Ok(entry)
+    }
+}
+
+fn mac_of(pepper: &hmac::Key, key: &[u8]) -> [u8; 32] {
+    let tag = hmac::sign(pepper, key);
+    let mut mac = [0; 32];
+    for (to, from) in mac.iter_mut().zip(tag.as_ref()) {
+        *to = *from;
+    }
+    mac
+}
+
+/// Says who is calling.
+///
+/// # Errors
+/// Why that is not known.
+pub fn authenticate(
+    keys: &KeyTable,
+    listener: &Listener,
+    head: &Head<'_, '_>,
+    now: Now,
+) -> Result<Principal, Unknown> {
+    let credential = match credential(listener, head) {
+        Ok(credential) => credential,
+        Err(Unknown::Missing) if listener.admission == Admission::AnonymousAllowed => {
+            return Ok(keys.anonymous.clone());
+        }
+        Err(why) => {
+            // The same work as for a wrong key.
+            let _ = keys.find(b"", now);
+            return Err(why);
+        }
+    };
+    let entry = keys.find(credential, now)?;
+    Ok(Principal { id: entry.id.clone(), roles: entry.roles })
+}
+
+/// The credential a request carries: `Authorization: Bearer` or the listener's key header, not both.
+// RFC 6750 2: a client must not use more than one method.
+fn credential<'a>(listener: &Listener, head: &Head<'_, 'a>) -> Result<&'a [u8], Unknown> {
+    let bearer = head.known.authorization.map(|value| bearer(value).ok_or(Unknown::Malformed));
+    let header = match listener.key_header.as_str() {
+        "x-api-key" => head.known.x_api_key,
+        other => head.field(other),
+    };
+    let credential = match (bearer, header) {
+        (None, None) => return Err(Unknown::Missing),
+        (Some(bearer), None) => bearer?,
+        (None, Some(header)) => header,
+        (Some(_), Some(_)) => return Err(Unknown::Malformed),
+    };
+    if credential.is_empty() || credential.len() > CREDENTIAL_BYTES_MAX {
+        return Err(Unknown::Malformed);
+    }
+    Ok(credential)
+}
+
+/// RFC 6750 2.1, RFC 9110 11.1: the scheme's case does not matter.
+fn bearer(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, rest) = value.split_at_checked(7)?;
+    scheme.eq_ignore_ascii_case(b"bearer ").then(|| rest.trim_ascii_start())
 }

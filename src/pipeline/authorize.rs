@@ -1,9 +1,20 @@
 //! The stage that asks what a principal may do, from the parsed body, never from a header alone.
-//! Never: a decision before the principal is known; an allowance that no rule states.
+//! Patterns are compiled at load: for each method and each tool one mask of the roles that allow it and one of those
+//! that deny it, so a decision is two `and`s.
+//! Never: a decision before the principal is known; an allowance that no rule states; an allowance that a rule denies.
 //! Next: `dispatch`, which runs what was allowed.
 
-/// One role as configured: `"<method>"` or `"<method>:native/<tool glob>"` patterns, `*` within a segment, `**` across.
-#[derive(Clone, Debug)]
+use super::envelope::Request;
+use super::respond::Refusal;
+use crate::tools::Registry;
+use crate::wire::json::Value;
+use crate::wire::mcp::Method;
+
+/// Roles there may be: one bit each.
+pub const ROLES_MAX: usize = 64;
+
+/// One role as configured: `"<method>"` or `"<method>:native/<tool>"` patterns, `*` within a segment, `**` across.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoleRules {
     /// Table name.
     pub name: String,
@@ -11,18 +22,6 @@ pub struct RoleRules {
     pub allow: Vec<String>,
     /// What it may not do, whatever another rule allows.
     pub deny: Vec<String>,
-}
-
-use crate::tools::Registry;
-
-/// Roles compiled for one registry.
-pub struct Policy {}
-
-impl Policy {
-    /// Compiles the rules; fails with the index of the role, the pattern and what is wrong with it.
-    pub fn compile(_roles: &[RoleRules], _registry: &Registry) -> Result<Self, PatternError> {
-        Ok(Self {})
-    }
 }
 
 /// A pattern that can not be compiled.
@@ -35,4 +34,340 @@ pub struct PatternError {
     pub pattern: String,
     /// What is wrong and what would be right.
     pub reason: String,
+}
+
+/// Roles compiled for one registry.
+pub struct Policy {
+    methods: Vec<Masks>,
+    tools: Vec<Masks>,
+    roles: Vec<CompiledRole>,
+}
+
+/// What an allowed request is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The method says it all.
+    Method,
+    /// A tool, by index in the registry.
+    Tool(usize),
+}
+
+/// Says what an allowed request is about.
+///
+/// # Errors
+/// When no role of the caller allows it, or when it is about nothing that exists.
+// MCP 2026-07-28, security: a tool is found by the body's name, never by `Mcp-Name`.
+pub fn authorize(
+    policy: &Policy,
+    registry: &Registry,
+    roles: u64,
+    request: &Request<'_, '_>,
+) -> Result<Target, Refusal<'static>> {
+    if request.method != Method::ToolsCall {
+        let is_allowed = policy.allows_method(roles, request.method);
+        return if is_allowed { Ok(Target::Method) } else { Err(Refusal::Forbidden) };
+    }
+    if !policy.allows_method(roles, Method::ToolsCall) {
+        return Err(Refusal::Forbidden);
+    }
+    let name = request.params.and_then(|params| params.member("name")).and_then(Value::as_str);
+    let name = name.ok_or(Refusal::Params("name must be a string"))?;
+    match registry.find(name) {
+        Some((tool, _)) if policy.allows_tool(roles, tool) => Ok(Target::Tool(tool)),
+        None if policy.allows_tool_name(roles, name) => Err(Refusal::UnknownTool),
+        Some(_) | None => Err(Refusal::Forbidden),
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Masks {
+    allow: u64,
+    deny: u64,
+}
+
+impl Masks {
+    /// Deny wins.
+    fn allows(self, roles: u64) -> bool {
+        self.allow & roles != 0 && self.deny & roles == 0
+    }
+}
+
+struct CompiledRole {
+    allow: Vec<Pattern>,
+    deny: Vec<Pattern>,
+}
+
+impl Policy {
+    /// Compiles the rules.
+    ///
+    /// # Errors
+    /// At the first pattern that is malformed, or when there are more than [`ROLES_MAX`] roles.
+    pub fn compile(rules: &[RoleRules], registry: &Registry) -> Result<Self, PatternError> {
+        let mut roles = Vec::new();
+        for (role, rule) in rules.iter().enumerate() {
+            if role >= ROLES_MAX {
+                let reason = format!("at most {ROLES_MAX} roles");
+                return Err(PatternError { role, pattern: rule.name.clone(), reason });
+            }
+            let compile = |patterns: &[String]| {
+                let compiled = patterns.iter().map(|pattern| {
+                    Pattern::compile(pattern).map_err(|reason| PatternError {
+                        role,
+                        pattern: pattern.clone(),
+                        reason,
+                    })
+                });
+                compiled.collect::<Result<Vec<_>, _>>()
+            };
+            roles.push(CompiledRole { allow: compile(&rule.allow)?, deny: compile(&rule.deny)? });
+        }
+        let mut policy = Self { methods: Vec::new(), tools: Vec::new(), roles };
+        policy.methods = Method::ALL.iter().map(|method| policy.masks(permission(*method), None)).collect();
+        policy.tools = registry
+            .tools()
+            .map(|tool| policy.masks(Method::ToolsCall.name(), Some(&native(tool.name()))))
+            .collect();
+        Ok(policy)
+    }
+
+    /// Whether one of `roles` may use `method`, its target aside.
+    pub fn allows_method(&self, roles: u64, method: Method) -> bool {
+        match method {
+            // The handshake's second half, keep-alive and giving up are part of having a session at all.
+            Method::Ping | Method::Initialized | Method::Cancelled => true,
+            Method::Discover | Method::ToolsList | Method::ToolsCall | Method::Initialize => {
+                self.methods.get(method as usize).is_some_and(|masks| masks.allows(roles))
+            }
+        }
+    }
+
+    /// Whether one of `roles` may call the tool of that index in the registry.
+    pub fn allows_tool(&self, roles: u64, tool: usize) -> bool {
+        self.tools.get(tool).is_some_and(|masks| masks.allows(roles))
+    }
+
+    /// The same for a name that is not registered, so that only who may call it learns that it is not there.
+    pub fn allows_tool_name(&self, roles: u64, name: &str) -> bool {
+        self.masks(Method::ToolsCall.name(), Some(&native(name))).allows(roles)
+    }
+
+    fn masks(&self, method: &str, target: Option<&str>) -> Masks {
+        let mut masks = Masks::default();
+        for (bit, role) in self.roles.iter().enumerate() {
+            let allows = role.allow.iter().any(|pattern| match target {
+                Some(target) => pattern.covers(method, Some(target)),
+                // An allowance for one target opens the door to its method; the target is asked for next.
+                None => pattern.touches(method),
+            });
+            let denies = role.deny.iter().any(|pattern| pattern.covers(method, target));
+            masks.allow |= u64::from(allows) << bit;
+            masks.deny |= u64::from(denies) << bit;
+        }
+        masks
+    }
+}
+
+/// The method whose permission is asked for: the legacy handshake tells what `server/discover` tells.
+fn permission(method: Method) -> &'static str {
+    match method {
+        Method::Initialize => Method::Discover.name(),
+        Method::Discover
+        | Method::ToolsList
+        | Method::ToolsCall
+        | Method::Ping
+        | Method::Initialized
+        | Method::Cancelled => method.name(),
+    }
+}
+
+fn native(tool: &str) -> String {
+    format!("native/{tool}")
+}
+
+/// One permission pattern.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pattern {
+    method: String,
+    target: Option<String>,
+}
+
+impl Pattern {
+    /// Reads a pattern.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong and what would be right.
+    pub fn compile(text: &str) -> Result<Self, String> {
+        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-/*:".contains(&byte);
+        if text.is_empty() || text.len() > 256 {
+            return Err("a pattern has 1 to 256 characters, for example \"tools/call:native/*\"".into());
+        }
+        if !text.bytes().all(is_allowed) {
+            return Err("use letters, digits and _ . - / * with one colon between method and target".into());
+        }
+        let (method, target) = match text.split_once(':') {
+            Some((_, target)) if target.contains(':') => {
+                return Err("one colon only, between method and target".into());
+            }
+            Some((method, target)) => (method, Some(target.to_owned())),
+            None => (text, None),
+        };
+        if method.is_empty() || target.as_deref() == Some("") {
+            return Err("write the method before the colon and the target after it".into());
+        }
+        if text.contains("***") {
+            return Err("use * within a segment or ** across segments".into());
+        }
+        Ok(Self { method: method.to_owned(), target })
+    }
+
+    /// Whether it speaks of all of that: the method and, if one is named, the target.
+    fn covers(&self, method: &str, target: Option<&str>) -> bool {
+        let is_target = match (&self.target, target) {
+            (None, _) => true,
+            (Some(pattern), Some(target)) => glob(pattern.as_bytes(), target.as_bytes()),
+            (Some(_), None) => false,
+        };
+        is_target && self.touches(method)
+    }
+
+    /// Whether it speaks of the method, for whatever target.
+    fn touches(&self, method: &str) -> bool {
+        glob(self.method.as_bytes(), method.as_bytes())
+    }
+}
+
+/// `*` stands for any run without `/`, `**` for any run. Linear in pattern times text, no recursion: it remembers the
+/// last star of each kind and goes back to it.
+fn glob(pattern: &[u8], text: &[u8]) -> bool {
+    let (mut p, mut t) = (0, 0);
+    let mut single: Option<(usize, usize)> = None;
+    let mut double: Option<(usize, usize)> = None;
+    loop {
+        match (pattern.get(p), text.get(t)) {
+            (Some(b'*'), _) if pattern.get(p + 1) == Some(&b'*') => {
+                p += 2;
+                double = Some((p, t));
+                single = None;
+                continue;
+            }
+            (Some(b'*'), _) => {
+                p += 1;
+                single = Some((p, t));
+                continue;
+            }
+            (None, None) => return true,
+            (Some(want), Some(have)) if want == have => {
+                (p, t) = (p + 1, t + 1);
+                continue;
+            }
+            _ => {}
+        }
+        let retry = match (single, double) {
+            (Some((at, from)), _) if text.get(from).is_some_and(|byte| *byte != b'/') => {
+                single = Some((at, from + 1));
+                (at, from + 1)
+            }
+            (_, Some((at, from))) if from < text.len() => {
+                double = Some((at, from + 1));
+                single = None;
+                (at, from + 1)
+            }
+            _ => return false,
+        };
+        (p, t) = retry;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tools::{DEMO_TOOLS, demo};
+
+    #[test]
+    fn globs_keep_to_their_segments() {
+        for (pattern, text, matches) in [
+            ("tools/call", "tools/call", true),
+            ("tools/call", "tools/calls", false),
+            ("tools/*", "tools/list", true),
+            ("tools/*", "tools/a/b", false),
+            ("tools/**", "tools/a/b", true),
+            ("**", "", true),
+            ("**", "a/b/c", true),
+            ("*", "a/b", false),
+            ("*", "", true),
+            ("native/read_*", "native/read_file", true),
+            ("native/read_*", "native/write_read_", false),
+            ("*/delete_*", "native/delete_all", true),
+            ("*/delete_*", "native/x/delete_all", false),
+            ("**/delete_*", "native/x/delete_all", true),
+            ("a*b*c", "aXbYc", true),
+            ("a*b*c", "aXbY/c", false),
+            ("a**c*e", "a/b/c/cde", true),
+            ("a**c*e", "a/b/c/d/e", false),
+            ("echo", "Echo", false),
+        ] {
+            assert_eq!(glob(pattern.as_bytes(), text.as_bytes()), matches, "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn refuses_patterns_that_can_not_be_meant() {
+        for text in ["", "a:b:c", ":x", "x:", "tools call", "tools/***", "t\u{f6}\u{f6}l", "a\nb"] {
+            assert!(Pattern::compile(text).is_err(), "{text:?}");
+        }
+    }
+
+    fn policy(roles: &[(&[&str], &[&str])]) -> Policy {
+        let own = |patterns: &[&str]| patterns.iter().map(|pattern| (*pattern).to_owned()).collect();
+        let rules: Vec<_> = roles
+            .iter()
+            .map(|(allow, deny)| RoleRules { name: "role".into(), allow: own(allow), deny: own(deny) })
+            .collect();
+        let names: Vec<String> = DEMO_TOOLS.iter().map(|name| (*name).to_owned()).collect();
+        Policy::compile(&rules, &demo(&names).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn allows_what_a_role_allows_and_nothing_it_or_another_denies() {
+        let policy = policy(&[
+            (&["tools/list", "tools/call:native/echo"], &[]),
+            (&["**"], &["tools/call:native/time"]),
+            (&[], &[]),
+        ]);
+        let (echo, time) = (0, 1);
+        for (roles, method, allowed) in [
+            (0b001, Method::ToolsList, true),
+            (0b001, Method::Discover, false),
+            (0b001, Method::Initialize, false),
+            (0b010, Method::Initialize, true),
+            (0b001, Method::ToolsCall, true),
+            (0b100, Method::ToolsList, false),
+            (0b010, Method::ToolsCall, true),
+            (0b000, Method::ToolsCall, false),
+            (0b000, Method::Ping, true),
+        ] {
+            assert_eq!(policy.allows_method(roles, method), allowed, "{roles:b} {method:?}");
+        }
+        for (roles, tool, allowed) in [
+            (0b001, echo, true),
+            (0b001, time, false),
+            (0b010, echo, true),
+            (0b010, time, false),
+            (0b011, time, false),
+            (0b100, echo, false),
+            (0b010, 99, false),
+        ] {
+            assert_eq!(policy.allows_tool(roles, tool), allowed, "{roles:b} {tool}");
+        }
+        assert!(policy.allows_tool_name(0b010, "unheard_of"));
+        assert!(!policy.allows_tool_name(0b001, "unheard_of"));
+    }
+
+    #[test]
+    fn a_denied_method_is_denied_with_every_target() {
+        let policy = policy(&[(&["**"], &["tools/call"])]);
+        assert!(!policy.allows_tool(1, 0));
+        assert!(!policy.allows_method(1, Method::ToolsCall));
+        assert!(policy.allows_method(1, Method::ToolsList));
+    }
 }

@@ -144,6 +144,15 @@ impl Events {
     }
 }
 
+/// Whether every request is a record, or only those that were refused or failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessLog {
+    /// Every request.
+    Every,
+    /// Refusals and faults.
+    Refused,
+}
+
 /// What happened, for one log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {

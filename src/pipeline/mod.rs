@@ -4,8 +4,16 @@
 //! Next: `snapshot`, what the stages know, then `framing`.
 
 pub mod snapshot;
+pub mod buffers;
+pub mod turn;
+pub mod connection;
+pub mod tls;
+pub mod framing;
 pub mod authenticate;
 pub mod admit;
+pub mod envelope;
 pub mod authorize;
+pub mod dispatch;
+pub mod respond;
 pub mod seal;
 pub mod event;

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use super::admit::RateLimit;
 use super::authenticate::KeyTable;
 use super::authorize::Policy;
+use super::event::AccessLog;
 use super::seal::Sealer;
 use crate::tools::Registry;
 
@@ -32,6 +33,8 @@ pub struct Snapshot {
     pub rate_limits: Vec<RateLimit>,
     /// The native tools.
     pub registry: Arc<Registry>,
+    /// What is recorded.
+    pub access_log: AccessLog,
     /// Seals and opens legacy session ids.
     pub sealer: Arc<Sealer>,
 }

@@ -1,11 +1,15 @@
-//! All shards of the process: starting them, publishing snapshots to them, draining and stopping.
-//! Next: `connection`.
+//! All shards of the process: starting them, publishing snapshots to them, draining them.
+//! Next: `worker`, one shard's thread.
 
 use std::io;
 use std::net::TcpListener;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
 
+use super::census::Census;
 use super::driver::Driver;
+use super::mailbox::{Letter, Mailbox};
+use super::worker;
 use crate::pipeline::event::Events;
 use crate::pipeline::snapshot::Snapshot;
 
@@ -29,40 +33,104 @@ pub struct Socket {
 }
 
 /// The running shards.
-pub struct Fleet {}
+pub struct Fleet {
+    shards: Vec<Handle>,
+}
+
+struct Handle {
+    thread: JoinHandle<()>,
+    mailbox: Arc<Mailbox>,
+    events: Arc<Events>,
+}
 
 impl Fleet {
     /// Starts one thread for each of `settings`; `sockets[i]` go to shard `i`. Returns once every shard accepts.
+    ///
+    /// # Errors
+    /// When a thread, its affinity or its ring is refused by the kernel; shards already started stop.
     pub fn start(
-        _settings: Vec<Settings>,
-        _snapshot: Arc<Snapshot>,
-        _sockets: Vec<Vec<Socket>>,
+        settings: Vec<Settings>,
+        snapshot: &Arc<Snapshot>,
+        sockets: Vec<Vec<Socket>>,
     ) -> io::Result<Self> {
-        Ok(Self {})
+        let census = Arc::new(Census::default());
+        let (ready, started) = mpsc::channel();
+        let shards = settings.len();
+        let mut fleet = Self { shards: Vec::with_capacity(shards) };
+        let mut sockets = sockets.into_iter();
+        for (index, settings) in settings.into_iter().enumerate() {
+            let mailbox = Arc::new(Mailbox::default());
+            let events = Arc::new(Events::default());
+            let start = worker::Start {
+                index: u16::try_from(index).unwrap_or(u16::MAX),
+                shards,
+                settings,
+                snapshot: snapshot.clone(),
+                sockets: sockets.next().unwrap_or_default(),
+                census: census.clone(),
+                mailbox: mailbox.clone(),
+                events: events.clone(),
+            };
+            let ready = ready.clone();
+            let thread = std::thread::Builder::new()
+                .name(format!("shard-{index}"))
+                .spawn(move || worker::run(start, &ready))?;
+            fleet.shards.push(Handle { thread, mailbox, events });
+        }
+        for _ in 0..shards {
+            let outcome =
+                started.recv().unwrap_or_else(|_| Err(io::Error::other("a shard ended at its start")));
+            if let Err(error) = outcome {
+                fleet.drain();
+                return Err(error);
+            }
+        }
+        Ok(fleet)
     }
 
     /// Gives every shard a new snapshot, `sockets[i]` newly bound ones for shard `i`, and stops accepting on the
-    /// listeners in `closed` (their connections live on). Fails when a mailbox is full, leaving the old snapshot.
+    /// listeners in `closed` (their connections live on).
+    ///
+    /// # Errors
+    /// When a mailbox is full; then no shard has the new snapshot.
     pub fn publish(
         &self,
-        _snapshot: Arc<Snapshot>,
-        _sockets: Vec<Vec<Socket>>,
-        _closed: &[usize],
+        snapshot: &Arc<Snapshot>,
+        sockets: Vec<Vec<Socket>>,
+        closed: &[usize],
     ) -> Result<(), MailboxFull> {
+        // One letter of room is kept for a drain. Only this thread sends, so room seen now is room.
+        if self.shards.iter().any(|shard| shard.mailbox.room() < 2) {
+            return Err(MailboxFull);
+        }
+        let mut sockets = sockets.into_iter();
+        for shard in &self.shards {
+            let letter = Letter::Publish {
+                snapshot: snapshot.clone(),
+                sockets: sockets.next().unwrap_or_default(),
+                closed: closed.to_vec(),
+            };
+            shard.mailbox.send(letter).map_err(|_| MailboxFull)?;
+        }
         Ok(())
     }
 
     /// Stops accepting; connections finish what is in flight and close.
-    pub fn drain(&self) {}
+    pub fn drain(&self) {
+        for shard in &self.shards {
+            // Full means that a drain is already on its way.
+            let _ = shard.mailbox.send(Letter::Drain);
+        }
+    }
 
     /// Whether every shard has ended.
     pub fn is_finished(&self) -> bool {
-        true
+        self.shards.iter().all(|shard| shard.thread.is_finished())
     }
 
     /// What each shard reports.
     pub fn events(&self) -> Vec<Arc<Events>> {
-        Vec::new()
+        self.shards.iter().map(|shard| shard.events.clone()).collect()
     }
 }
 

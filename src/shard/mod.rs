@@ -1,7 +1,14 @@
 //! One core of the data plane: a thread, its ring, its listeners, its connections.
-//! Never: a decision about a request; bytes and time go to `pipeline::Connection`, bytes and deadlines come back.
-//! Next: `fleet` for starting and steering shards, `connection` for one socket's life.
+//! Never: a decision about a request; bytes and time go to `pipeline::connection`, bytes and deadlines come back.
+//! Next: `fleet` for starting and steering shards, `worker` for one shard's thread, `serve` for one socket's life.
 
 pub mod driver;
-pub mod fleet;
 pub mod listen;
+pub mod fleet;
+mod mailbox;
+mod worker;
+mod census;
+mod clock;
+mod serve;
+mod socket;
+mod timers;

@@ -1,16 +1,18 @@
 //! Native tools: the public API to write one, the registry, the demo tools.
-//! Never: a socket, a connection, a protocol revision; a tool sees arguments and a context.
-//! Next: `registry`.
+//! A tool sees its arguments, its caller and a context; the pipeline has already decided that it may run.
+//! Never: a socket, a connection, a protocol revision.
+//! Next: `tool` for writing one, `demo` for three examples, `registry` for how they are found.
 
-/// The tools this server offers, in a fixed order.
-#[derive(Default)]
-pub struct Registry {}
+pub mod call;
+pub mod context;
+pub mod demo;
+pub mod registry;
+pub mod reply;
+pub mod tool;
 
-/// The demo tools: `echo`, `time` and `countdown`; only those in `names` are registered.
-/// Unknown names are an error naming the known ones.
-pub fn demo(_names: &[String]) -> Result<Registry, String> {
-    Ok(Registry {})
-}
-
-/// The names `demo` knows.
-pub const DEMO_TOOLS: &[&str] = &["echo", "time", "countdown"];
+pub use call::Call;
+pub use context::{Context, Progress};
+pub use demo::{DEMO_TOOLS, demo};
+pub use registry::Registry;
+pub use reply::{Reply, ToolError};
+pub use tool::{Running, Tool};

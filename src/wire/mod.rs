@@ -3,3 +3,7 @@
 //! Next: `http` for the frame a request arrives in, `json` and `jsonrpc` for the message inside it, `mcp` for its meaning.
 
 pub mod http;
+pub mod json;
+pub mod jsonrpc;
+pub mod mcp;
+pub mod sse;

@@ -17,12 +17,12 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::{Registry, reload};
 
-use super::config::checked::{AccessLog, Log, LogFormat};
+use super::config::checked::{self, Log, LogFormat};
 use super::problem::{Exit, Problem};
-use crate::pipeline::event::Events;
+use crate::pipeline::event::{AccessLog, Events};
 use layer::EntryLayer;
 use line::{Entry, Format};
-use writer::{Answered, Message, Selection, Shared, Writer};
+use writer::{Message, Selection, Shared, Writer};
 
 /// Entries that may wait for the writer.
 const ENTRIES_MAX: usize = 1024;
@@ -101,12 +101,16 @@ pub fn format_of(format: LogFormat) -> Format {
     }
 }
 
+/// Which records the shards make at all.
+pub fn access_log_of(settings: &Log) -> AccessLog {
+    match settings.access_log {
+        checked::AccessLog::Every => AccessLog::Every,
+        checked::AccessLog::Refused => AccessLog::Refused,
+    }
+}
+
 fn select(settings: &Log) -> Result<Selection, Problem> {
-    let answered = match settings.access_log {
-        AccessLog::Every => Answered::Written,
-        AccessLog::Refused => Answered::Skipped,
-    };
-    Ok(Selection { filter: decode_filter(&settings.level)?, answered })
+    Ok(Selection { filter: decode_filter(&settings.level)?, access_log: access_log_of(settings) })
 }
 
 impl Logger {

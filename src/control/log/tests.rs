@@ -47,14 +47,14 @@ fn record(outcome: Outcome, stage: Stage) -> Record {
     }
 }
 
-fn selection(filter: &str, answered: Answered) -> Selection {
-    Selection { filter: decode_filter(filter).unwrap(), answered }
+fn selection(filter: &str, access_log: AccessLog) -> Selection {
+    Selection { filter: decode_filter(filter).unwrap(), access_log }
 }
 
 /// The events that a selection lets through, for one record of every outcome from two stages.
-fn selected(filter: &str, answered: Answered) -> Vec<String> {
+fn selected(filter: &str, access_log: AccessLog) -> Vec<String> {
     let memory = Memory::default();
-    let mut writer = Writer::new(Format::Json, selection(filter, answered), Arc::default(), memory.clone());
+    let mut writer = Writer::new(Format::Json, selection(filter, access_log), Arc::default(), memory.clone());
     let events = Arc::new(Events::default());
     for stage in [Stage::Tls, Stage::Admit] {
         for outcome in [Outcome::Answered, Outcome::Refused, Outcome::Bug] {
@@ -75,15 +75,15 @@ fn selected(filter: &str, answered: Answered) -> Vec<String> {
 #[test]
 fn filters_by_level_stage_and_outcome() {
     let all = ["request", "refused", "bug"];
-    for (filter, answered, expect) in [
-        ("info", Answered::Written, [all, all].concat()),
-        ("info", Answered::Skipped, ["refused", "bug", "refused", "bug"].to_vec()),
-        ("error", Answered::Written, ["bug", "bug"].to_vec()),
-        ("off", Answered::Written, [].to_vec()),
-        ("error,mcpring::admit=warn", Answered::Written, ["bug", "refused", "bug"].to_vec()),
-        ("mcpring::tls=info", Answered::Written, all.to_vec()),
+    for (filter, access_log, expect) in [
+        ("info", AccessLog::Every, [all, all].concat()),
+        ("info", AccessLog::Refused, ["refused", "bug", "refused", "bug"].to_vec()),
+        ("error", AccessLog::Every, ["bug", "bug"].to_vec()),
+        ("off", AccessLog::Every, [].to_vec()),
+        ("error,mcpring::admit=warn", AccessLog::Every, ["bug", "refused", "bug"].to_vec()),
+        ("mcpring::tls=info", AccessLog::Every, all.to_vec()),
     ] {
-        assert_eq!(selected(filter, answered), expect, "{filter}");
+        assert_eq!(selected(filter, access_log), expect, "{filter}");
     }
 }
 
@@ -97,8 +97,7 @@ fn refuses_a_filter_it_cannot_read() {
 #[test]
 fn writes_everything_before_it_ends_and_the_counters_last() {
     let memory = Memory::default();
-    let logger =
-        Logger::start_on(Format::Json, selection("info", Answered::Written), memory.clone()).unwrap();
+    let logger = Logger::start_on(Format::Json, selection("info", AccessLog::Every), memory.clone()).unwrap();
     let shards = [Arc::new(Events::default()), Arc::new(Events::default())];
     logger.watch(shards.to_vec());
     logger.entry(Entry::new(tracing::Level::INFO, "ready"));
@@ -124,7 +123,7 @@ fn writes_everything_before_it_ends_and_the_counters_last() {
 fn says_how_many_records_were_lost() {
     let memory = Memory::default();
     let logger =
-        Logger::start_on(Format::Json, selection("info", Answered::Skipped), memory.clone()).unwrap();
+        Logger::start_on(Format::Json, selection("info", AccessLog::Refused), memory.clone()).unwrap();
     let events = Arc::new(Events::default());
     for _ in 0..RECORDS_MAX + 3 {
         events.record(record(Outcome::Answered, Stage::Respond));
@@ -149,8 +148,7 @@ fn counts_entries_that_do_not_fit() {
 #[test]
 fn takes_tracing_events_from_tools() {
     let memory = Memory::default();
-    let logger =
-        Logger::start_on(Format::Json, selection("info", Answered::Written), memory.clone()).unwrap();
+    let logger = Logger::start_on(Format::Json, selection("info", AccessLog::Every), memory.clone()).unwrap();
     let layers = tracing_subscriber::registry().with(EntryLayer { sender: logger.sender.clone() });
     tracing::subscriber::with_default(layers, || {
         tracing::info!(event = "opened", path = "a\nb", size = 7, "a file");

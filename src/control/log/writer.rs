@@ -13,7 +13,7 @@ use tracing::Level;
 use tracing_subscriber::filter::Targets;
 
 use super::line::{Entry, Format, encode_record, level_of, target_of};
-use crate::pipeline::event::{Count, Events, Outcome, RECORDS_MAX, Record};
+use crate::pipeline::event::{AccessLog, Count, Events, Outcome, RECORDS_MAX, Record};
 
 /// How long a record may wait.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
@@ -29,15 +29,8 @@ const WRITE_BYTES: usize = 64 << 10;
 pub(super) struct Selection {
     /// Level by stage.
     pub(super) filter: Targets,
-    /// Whether answered requests count.
-    pub(super) answered: Answered,
-}
-
-/// What happens to records of requests that went well.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Answered {
-    Written,
-    Skipped,
+    /// Whether requests that went well count.
+    pub(super) access_log: AccessLog,
 }
 
 /// What the writer is told.
@@ -142,7 +135,7 @@ impl<W: Write> Writer<W> {
 
     fn encode_record(&mut self, record: &Record) {
         let is_wanted = match record.outcome {
-            Outcome::Answered => self.selection.answered == Answered::Written,
+            Outcome::Answered => self.selection.access_log == AccessLog::Every,
             Outcome::Refused | Outcome::Fault | Outcome::Bug => true,
         };
         let (target, level) = (target_of(record.stage), level_of(record.outcome));

@@ -1,0 +1,266 @@
+//! The first half of the straight line, decided from the head: `framing`, `authenticate`, `admit`. Then the body.
+//! Never: a body awaited or parsed before its sender is known and has paid.
+//! Next: `message`, the second half.
+
+use super::note::Known;
+use super::{Connection, Drain, listener_of};
+use crate::pipeline::admit::Exhausted;
+use crate::pipeline::authenticate::{Unknown, authenticate};
+use crate::pipeline::envelope::Headers;
+use crate::pipeline::event::Count;
+use crate::pipeline::framing::{
+    Asked, Caller, Coding, DISCARD_BYTES_MAX, Framing, Upload, chunked, head_limits, judge,
+};
+use crate::pipeline::respond::{self, Body, Exchange, Extra, Refusal};
+use crate::pipeline::snapshot::Listener;
+use crate::pipeline::turn::Turn;
+use crate::wire::http::chunked::ChunkedStep;
+use crate::wire::http::head::{
+    self, BodyLength, Expectation, Head, HeadError, HeadScan, Method, Persistence, field_storage,
+};
+
+impl Connection {
+    /// Takes one step over `block[..filled]`, behind which there is padding; returns the bytes it is done with, or
+    /// nothing when it needs more or is busy.
+    pub(super) fn step(&mut self, block: &mut [u8], filled: usize, turn: &mut Turn<'_>) -> Option<usize> {
+        match std::mem::replace(&mut self.framing, Framing::Busy) {
+            Framing::Head(scan) => self.read_head(scan, block, filled, turn),
+            Framing::Body(upload) => self.read_body(upload, block, filled, turn),
+            Framing::Discard(left) => {
+                let skipped = left.min(filled as u64);
+                self.framing = if skipped == left {
+                    Framing::Head(HeadScan::default())
+                } else {
+                    Framing::Discard(left - skipped)
+                };
+                usize::try_from(skipped).ok()
+            }
+            Framing::Busy => None,
+        }
+    }
+
+    fn read_head(
+        &mut self,
+        mut scan: HeadScan,
+        block: &mut [u8],
+        filled: usize,
+        turn: &mut Turn<'_>,
+    ) -> Option<usize> {
+        let limits = head_limits(&turn.snapshot.limits);
+        let arrived = block.get(..filled)?;
+        let end = match scan.find_end(arrived, &limits) {
+            Ok(Some(end)) => end,
+            Ok(None) => {
+                self.framing = Framing::Head(scan);
+                return None;
+            }
+            Err(error) => return self.refuse_head(error, filled, turn),
+        };
+        let (head_bytes, rest) = block.split_at_mut_checked(end)?;
+        let mut storage = field_storage();
+        match head::decode(head_bytes, &mut storage, &limits) {
+            Ok(head) => self.begin(&head, end, rest, filled - end, turn),
+            Err(error) => self.refuse_head(error, filled, turn),
+        }
+    }
+
+    /// A head that can not be trusted: answer, then close, because nobody knows where the next one starts.
+    fn refuse_head(&mut self, error: HeadError, filled: usize, turn: &mut Turn<'_>) -> Option<usize> {
+        let listener = listener_of(turn.snapshot, self.listener)?;
+        turn.count(Count::FramingRefused);
+        let row = respond::refuse(turn, listener, Exchange::BROKEN, &Refusal::Head(error), None);
+        self.note(turn, listener, row, Known::default());
+        self.finish();
+        Some(filled)
+    }
+
+    /// `framing`, `authenticate`, `admit`: all that is decided from the head. Then the body.
+    fn begin(
+        &mut self,
+        head: &Head<'_, '_>,
+        head_bytes: usize,
+        rest: &mut [u8],
+        arrived: usize,
+        turn: &mut Turn<'_>,
+    ) -> Option<usize> {
+        turn.count(Count::FramingDecoded);
+        let listener = listener_of(turn.snapshot, self.listener)?;
+        let exchange = Exchange {
+            version: head.version,
+            persistence: match self.drain {
+                Drain::Serving => head.persistence,
+                Drain::Draining => Persistence::Close,
+            },
+            body: if head.method == Method::Head { Body::Omitted } else { Body::Sent },
+        };
+        match self.decide(head, exchange, listener, turn) {
+            Ok(Some(caller)) => self.await_body(head, caller, head_bytes, rest, arrived, turn),
+            Ok(None) => {
+                let exchange = self.skip_body(head, exchange);
+                respond::answer_empty(turn, listener, 204, exchange, &[Extra::Allow]);
+                Some(head_bytes)
+            }
+            Err((refusal, known)) => {
+                let exchange = self.skip_body(head, exchange);
+                let row = respond::refuse(turn, listener, exchange, &refusal, None);
+                self.note(turn, listener, row, known);
+                Some(head_bytes)
+            }
+        }
+    }
+
+    /// Whether the head's sender may send its body; nobody when there is none to send.
+    fn decide<'t>(
+        &self,
+        head: &Head<'_, '_>,
+        exchange: Exchange,
+        listener: &Listener,
+        turn: &mut Turn<'t>,
+    ) -> Result<Option<Caller>, (Refusal<'static>, Known<'t>)> {
+        let snapshot = turn.snapshot;
+        let delivery = match judge(head, listener, &snapshot.limits) {
+            Ok(Asked::Message(delivery)) => delivery,
+            Ok(Asked::Options) => return Ok(None),
+            Err(refusal) => {
+                turn.count(Count::FramingRefused);
+                return Err((refusal, Known::default()));
+            }
+        };
+        let principal = authenticate(&snapshot.keys, listener, head, turn.now);
+        // A caller that could not say who it is pays all the same, so that guessing is limited too.
+        if let Err(Exhausted { retry_after_ms, limit }) = turn.work.buckets.admit(self.peer.ip(), turn.now.ms)
+        {
+            turn.count(Count::AdmitRefused);
+            let detail = snapshot.rate_limits.get(limit).map(|limit| limit.name.as_str());
+            return Err((Refusal::RateLimited { retry_after_ms }, Known { detail, ..Known::default() }));
+        }
+        turn.count(Count::AdmitAccepted);
+        match principal {
+            Ok(principal) => {
+                turn.count(if snapshot.keys.is_anonymous(&principal) {
+                    Count::AuthenticateAnonymous
+                } else {
+                    Count::AuthenticateAccepted
+                });
+                Ok(Some(Caller { principal, exchange, delivery }))
+            }
+            Err(why) => {
+                turn.count(Count::AuthenticateRefused);
+                let known = Known { detail: Some(Unknown::reason(why)), ..Known::default() };
+                Err((Refusal::Unauthenticated, known))
+            }
+        }
+    }
+
+    /// After a head that is answered without its body: skips a short body, ends the connection before a long one.
+    fn skip_body(&mut self, head: &Head<'_, '_>, exchange: Exchange) -> Exchange {
+        let is_short = match head.body {
+            BodyLength::None => Some(0),
+            // RFC 9110 10.1.1: a client that waits for 100 may or may not send the body after a final answer.
+            BodyLength::Length(bytes) if bytes > 0 && head.expectation == Expectation::Continue => None,
+            BodyLength::Length(bytes) => Some(bytes).filter(|bytes| *bytes <= DISCARD_BYTES_MAX),
+            BodyLength::Chunked => None,
+        };
+        let persistence = match is_short {
+            Some(0) => {
+                self.framing = Framing::Head(HeadScan::default());
+                exchange.persistence
+            }
+            Some(bytes) => {
+                self.framing = Framing::Discard(bytes);
+                exchange.persistence
+            }
+            None => Persistence::Close,
+        };
+        if persistence == Persistence::Close {
+            self.finish();
+        }
+        Exchange { persistence, ..exchange }
+    }
+
+    fn await_body(
+        &mut self,
+        head: &Head<'_, '_>,
+        caller: Caller,
+        head_bytes: usize,
+        rest: &mut [u8],
+        arrived: usize,
+        turn: &mut Turn<'_>,
+    ) -> Option<usize> {
+        let headers = Headers::decode(head);
+        let coding = match head.body {
+            BodyLength::None => return self.message(&headers, caller, rest, 0, turn).map(|()| head_bytes),
+            BodyLength::Length(bytes) => {
+                let bytes = usize::try_from(bytes).ok()?;
+                if bytes <= arrived {
+                    return self.message(&headers, caller, rest, bytes, turn).map(|()| head_bytes + bytes);
+                }
+                Coding::Length(bytes)
+            }
+            BodyLength::Chunked => {
+                let mut decoder = Box::new(chunked(&turn.snapshot.limits));
+                match decoder.decode(rest.get_mut(..arrived)?) {
+                    Ok(ChunkedStep::Done { body_bytes, consumed }) => {
+                        return self
+                            .message(&headers, caller, rest, body_bytes, turn)
+                            .map(|()| head_bytes + consumed);
+                    }
+                    Ok(ChunkedStep::NeedMore) => Coding::Chunked(decoder),
+                    Err(error) => {
+                        return self.refuse_body(Refusal::Chunked(error), head_bytes + arrived, turn);
+                    }
+                }
+            }
+        };
+        if head.expectation == Expectation::Continue && arrived == 0 {
+            turn.work.answers.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+        }
+        self.framing = Framing::Body(Box::new(Upload { head_bytes, coding, caller }));
+        None
+    }
+
+    fn read_body(
+        &mut self,
+        mut upload: Box<Upload>,
+        block: &mut [u8],
+        filled: usize,
+        turn: &mut Turn<'_>,
+    ) -> Option<usize> {
+        let arrived = filled.checked_sub(upload.head_bytes)?;
+        let (head_bytes, rest) = block.split_at_mut_checked(upload.head_bytes)?;
+        let (body_bytes, consumed) = match &mut upload.coding {
+            Coding::Length(bytes) if *bytes <= arrived => (*bytes, *bytes),
+            Coding::Length(_) => {
+                self.framing = Framing::Body(upload);
+                return None;
+            }
+            Coding::Chunked(decoder) => match decoder.decode(rest.get_mut(..arrived)?) {
+                Ok(ChunkedStep::Done { body_bytes, consumed }) => (body_bytes, consumed),
+                Ok(ChunkedStep::NeedMore) => {
+                    self.framing = Framing::Body(upload);
+                    return None;
+                }
+                Err(error) => return self.refuse_body(Refusal::Chunked(error), filled, turn),
+            },
+        };
+        // The head was decoded once and its bytes have not changed, so it decodes again.
+        let mut storage = field_storage();
+        let limits = head_limits(&turn.snapshot.limits);
+        let head = match head::decode(head_bytes, &mut storage, &limits) {
+            Ok(head) => head,
+            Err(error) => return self.refuse_head(error, filled, turn),
+        };
+        let Upload { head_bytes, caller, .. } = *upload;
+        let headers = Headers::decode(&head);
+        self.message(&headers, caller, rest, body_bytes, turn).map(|()| head_bytes + consumed)
+    }
+
+    fn refuse_body(&mut self, refusal: Refusal<'_>, filled: usize, turn: &mut Turn<'_>) -> Option<usize> {
+        let listener = listener_of(turn.snapshot, self.listener)?;
+        turn.count(Count::FramingRefused);
+        let row = respond::refuse(turn, listener, Exchange::BROKEN, &refusal, None);
+        self.note(turn, listener, row, Known::default());
+        self.finish();
+        Some(filled)
+    }
+}

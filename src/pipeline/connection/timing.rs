@@ -1,0 +1,112 @@
+//! What a connection waits for, and until when.
+//! Never: a clock; the shard says what time it is and asks for the next deadline.
+//! Next: `shard/timers.rs`, which keeps the deadlines of all connections.
+
+use std::time::Duration;
+
+use super::{Connection, Framing, Life, listener_of};
+use crate::pipeline::event::{Count, Outcome, Stage};
+use crate::pipeline::respond::{self, Exchange, Refusal};
+use crate::pipeline::turn::Turn;
+
+/// How long a peer may take to read the last answer and close.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// What the deadline is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// The handshake's end.
+    Handshake,
+    /// The next request.
+    Idle,
+    /// The end of a head.
+    Head,
+    /// The end of a body.
+    Body,
+    /// A tool: its next poll or its own deadline.
+    Call,
+    /// The peer's FIN.
+    Linger,
+}
+
+impl Connection {
+    /// When [`Self::handle_timeout`] must be called at the latest, monotonic milliseconds.
+    pub fn poll_timeout(&self) -> u64 {
+        self.deadline_ms
+    }
+
+    /// The deadline may have passed.
+    pub fn handle_timeout(&mut self, turn: &mut Turn<'_>) {
+        if turn.now.ms < self.deadline_ms {
+            return;
+        }
+        match self.wait {
+            Wait::Handshake => {
+                turn.count(Count::TlsTimedOut);
+                self.record(turn, Outcome::Fault, Stage::Tls, "handshake_timed_out", None);
+                self.life = Life::Closed;
+            }
+            Wait::Idle => {
+                turn.count(Count::FramingIdle);
+                self.finish();
+            }
+            Wait::Head | Wait::Body => {
+                turn.count(Count::FramingTimedOut);
+                self.record(turn, Outcome::Fault, Stage::Framing, "request_timed_out", None);
+                if let Some(listener) = listener_of(turn.snapshot, self.listener) {
+                    respond::refuse(turn, listener, Exchange::BROKEN, &Refusal::RequestTimeout, None);
+                }
+                self.finish();
+            }
+            Wait::Call => self.poll_call(turn),
+            Wait::Linger => self.life = Life::Closed,
+        }
+        self.end_turn(turn);
+    }
+
+    /// Something a running tool waits for may have happened.
+    pub fn handle_wake(&mut self, turn: &mut Turn<'_>) {
+        if self.in_flight.is_some() {
+            self.poll_call(turn);
+            self.end_turn(turn);
+        }
+    }
+
+    /// Sets what is waited for after a turn. A wait that goes on keeps its deadline.
+    pub(super) fn settle(&mut self, turn: &Turn<'_>) {
+        let next = match (self.life, self.wait, &self.framing) {
+            (Life::Closing | Life::Closed, _, _) => Wait::Linger,
+            (Life::Open, Wait::Handshake, _) => return,
+            (Life::Open, _, Framing::Busy) => Wait::Call,
+            (Life::Open, _, Framing::Body(_) | Framing::Discard(_)) => Wait::Body,
+            (Life::Open, _, Framing::Head(_)) if !self.held.is_empty() => Wait::Head,
+            (Life::Open, _, Framing::Head(_)) => Wait::Idle,
+        };
+        let goes_on = match next {
+            Wait::Head | Wait::Body | Wait::Linger | Wait::Handshake => next == self.wait,
+            Wait::Idle | Wait::Call => false,
+        };
+        if !goes_on {
+            self.wait_for(next, turn);
+        }
+    }
+
+    pub(super) fn wait_for(&mut self, wait: Wait, turn: &Turn<'_>) {
+        let limits = &turn.snapshot.limits;
+        let timeout = match wait {
+            Wait::Handshake => limits.tls_handshake_timeout,
+            Wait::Idle => limits.idle_timeout,
+            Wait::Head => limits.header_timeout,
+            Wait::Body => limits.body_timeout,
+            Wait::Linger => LINGER,
+            Wait::Call => {
+                self.wait = wait;
+                self.deadline_ms = self.in_flight.as_ref().map_or(0, |flight| flight.call.deadline_ms());
+                return;
+            }
+        };
+        self.wait = wait;
+        let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+        self.deadline_ms = turn.now.ms.saturating_add(timeout_ms);
+    }
+}

@@ -1,0 +1,256 @@
+//! The stage that writes the answer: HTTP heads, event streams, and the one table of what a peer is told when it is refused.
+//! The log says more than the peer hears; the two texts never mix.
+//! Never: a reason an attacker could use (an unknown key and a wrong one read the same).
+//! Next: `event`, what the operator is told.
+
+mod refusal;
+
+use crate::wire::http::head::{Persistence, Version};
+use crate::wire::json::encode::encode_integer;
+use crate::wire::jsonrpc::{Id, encode_error};
+use crate::wire::sse;
+
+pub use refusal::{Refusal, Row};
+
+use super::snapshot::Listener;
+use super::turn::Turn;
+
+/// What the answer has to know about the request's HTTP frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exchange {
+    /// Of the request; the answer is always HTTP/1.1.
+    pub version: Version,
+    /// Whether the connection goes on after the answer.
+    pub persistence: Persistence,
+    /// Whether the answer carries a body or only speaks of one.
+    pub body: Body,
+}
+
+/// RFC 9110 9.3.2: the answer to HEAD has the fields of a body and no body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// Sent.
+    Sent,
+    /// Left out.
+    Omitted,
+}
+
+impl Exchange {
+    /// For a request whose head could not be read.
+    pub const BROKEN: Self =
+        Self { version: Version::Http11, persistence: Persistence::Close, body: Body::Sent };
+}
+
+/// What follows a head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// Nothing; 202 and 204.
+    Nothing,
+    /// A JSON body of so many bytes.
+    Json(usize),
+    /// An event stream of unknown length.
+    EventStream,
+}
+
+/// A field that only some answers have.
+#[derive(Clone, Copy, Debug)]
+pub enum Extra<'e> {
+    /// The methods the target knows.
+    Allow,
+    /// How to authenticate.
+    Challenge,
+    /// Seconds to wait.
+    RetryAfter(u64),
+    /// The legacy session's id.
+    Session(&'e str),
+}
+
+/// Appends a response head.
+pub fn encode_head(
+    out: &mut Vec<u8>,
+    fixed: (&Listener, &[u8; 29]),
+    status: u16,
+    exchange: Exchange,
+    content: Content,
+    extras: &[Extra<'_>],
+) {
+    let (listener, date) = fixed;
+    out.extend_from_slice(status_line(status));
+    out.extend_from_slice(&listener.header_block);
+    out.extend_from_slice(b"date: ");
+    out.extend_from_slice(date);
+    match content {
+        // RFC 9110 8.6: no Content-Length in 204; 202 has an empty body and says so.
+        Content::Nothing if status == 204 => out.extend_from_slice(b"\r\n"),
+        Content::Nothing => out.extend_from_slice(b"\r\ncontent-length: 0\r\n"),
+        Content::Json(length) => {
+            out.extend_from_slice(b"\r\ncontent-type: application/json\r\ncontent-length: ");
+            encode_integer(out, length);
+            out.extend_from_slice(b"\r\n");
+        }
+        Content::EventStream => {
+            // MCP 2026-07-28, Streamable HTTP: proxies must not hold events back.
+            out.extend_from_slice(b"\r\ncontent-type: text/event-stream\r\nx-accel-buffering: no\r\n");
+            if exchange.version == Version::Http11 {
+                out.extend_from_slice(b"transfer-encoding: chunked\r\n");
+            }
+        }
+    }
+    match (exchange.persistence, exchange.version) {
+        (Persistence::Close, _) => out.extend_from_slice(b"connection: close\r\n"),
+        (Persistence::KeepAlive, Version::Http10) => out.extend_from_slice(b"connection: keep-alive\r\n"),
+        (Persistence::KeepAlive, Version::Http11) => {}
+    }
+    for extra in extras {
+        encode_extra(out, *extra);
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+fn encode_extra(out: &mut Vec<u8>, extra: Extra<'_>) {
+    match extra {
+        Extra::Allow => out.extend_from_slice(b"allow: POST, OPTIONS\r\n"),
+        Extra::Challenge => out.extend_from_slice(b"www-authenticate: Bearer realm=\"mcpring\"\r\n"),
+        Extra::RetryAfter(seconds) => {
+            out.extend_from_slice(b"retry-after: ");
+            encode_integer(out, seconds);
+            out.extend_from_slice(b"\r\n");
+        }
+        Extra::Session(id) => {
+            out.extend_from_slice(b"mcp-session-id: ");
+            out.extend_from_slice(id.as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
+    }
+}
+
+/// Answers a request with the body the turn holds.
+pub fn answer(
+    turn: &mut Turn<'_>,
+    listener: &Listener,
+    status: u16,
+    exchange: Exchange,
+    extras: &[Extra<'_>],
+) {
+    let work = &mut *turn.work;
+    let content = Content::Json(work.body.len());
+    encode_head(&mut work.answers, (listener, work.date.as_bytes()), status, exchange, content, extras);
+    if exchange.body == Body::Sent {
+        work.answers.extend_from_slice(&work.body);
+    }
+    work.body.clear();
+}
+
+/// Answers with a status and nothing else.
+pub fn answer_empty(
+    turn: &mut Turn<'_>,
+    listener: &Listener,
+    status: u16,
+    exchange: Exchange,
+    extras: &[Extra<'_>],
+) {
+    let work = &mut *turn.work;
+    let fixed = (listener, work.date.as_bytes());
+    encode_head(&mut work.answers, fixed, status, exchange, Content::Nothing, extras);
+}
+
+/// Answers "no" from the table.
+pub fn refuse(
+    turn: &mut Turn<'_>,
+    listener: &Listener,
+    exchange: Exchange,
+    refusal: &Refusal<'_>,
+    id: Option<Id<'_>>,
+) -> Row {
+    let row = refusal.row();
+    turn.work.body.clear();
+    encode_refusal(&mut turn.work.body, refusal, id);
+    let extra = refusal.extra();
+    answer(turn, listener, row.status, exchange, extra.as_slice());
+    row
+}
+
+/// Appends the JSON-RPC error of a refusal.
+pub fn encode_refusal(out: &mut Vec<u8>, refusal: &Refusal<'_>, id: Option<Id<'_>>) {
+    let row = refusal.row();
+    let mut data = Vec::new();
+    refusal.encode_data(&mut data);
+    encode_error(out, id, row.code, row.message, &data);
+}
+
+/// Appends the head of an event stream.
+pub fn open_stream(turn: &mut Turn<'_>, listener: &Listener, exchange: Exchange, extras: &[Extra<'_>]) {
+    let work = &mut *turn.work;
+    let fixed = (listener, work.date.as_bytes());
+    encode_head(&mut work.answers, fixed, 200, exchange, Content::EventStream, extras);
+}
+
+/// Appends the turn's body as one event of an open stream.
+pub fn send_event(turn: &mut Turn<'_>, exchange: Exchange) {
+    let work = &mut *turn.work;
+    // The event is written behind room for its chunk size, which is then put in front of it.
+    let mut event = std::mem::take(&mut work.content);
+    event.clear();
+    // No id and no name, so nothing can be unsafe in them.
+    let _ = sse::encode_event(&mut event, None, None, &work.body);
+    work.body.clear();
+    match exchange.version {
+        Version::Http11 => encode_chunk(&mut work.answers, &event),
+        Version::Http10 => work.answers.extend_from_slice(&event),
+    }
+    work.content = event;
+}
+
+/// Appends the end of an event stream.
+pub fn close_stream(turn: &mut Turn<'_>, exchange: Exchange) {
+    if exchange.version == Version::Http11 {
+        turn.work.answers.extend_from_slice(b"0\r\n\r\n");
+    }
+}
+
+/// RFC 9112 7.1.
+fn encode_chunk(out: &mut Vec<u8>, bytes: &[u8]) {
+    let mut digits = [0; 16];
+    let mut left = bytes.len();
+    let mut start = digits.len();
+    for (at, digit) in digits.iter_mut().enumerate().rev() {
+        *digit = b"0123456789abcdef".get(left & 15).copied().unwrap_or(b'0');
+        start = at;
+        left >>= 4;
+        if left == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(digits.get(start..).unwrap_or_default());
+    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(bytes);
+    out.extend_from_slice(b"\r\n");
+}
+
+fn status_line(status: u16) -> &'static [u8] {
+    match status {
+        100 => b"HTTP/1.1 100 Continue\r\n",
+        200 => b"HTTP/1.1 200 OK\r\n",
+        202 => b"HTTP/1.1 202 Accepted\r\n",
+        204 => b"HTTP/1.1 204 No Content\r\n",
+        400 => b"HTTP/1.1 400 Bad Request\r\n",
+        401 => b"HTTP/1.1 401 Unauthorized\r\n",
+        403 => b"HTTP/1.1 403 Forbidden\r\n",
+        404 => b"HTTP/1.1 404 Not Found\r\n",
+        405 => b"HTTP/1.1 405 Method Not Allowed\r\n",
+        406 => b"HTTP/1.1 406 Not Acceptable\r\n",
+        408 => b"HTTP/1.1 408 Request Timeout\r\n",
+        413 => b"HTTP/1.1 413 Content Too Large\r\n",
+        414 => b"HTTP/1.1 414 URI Too Long\r\n",
+        415 => b"HTTP/1.1 415 Unsupported Media Type\r\n",
+        417 => b"HTTP/1.1 417 Expectation Failed\r\n",
+        421 => b"HTTP/1.1 421 Misdirected Request\r\n",
+        429 => b"HTTP/1.1 429 Too Many Requests\r\n",
+        431 => b"HTTP/1.1 431 Request Header Fields Too Large\r\n",
+        501 => b"HTTP/1.1 501 Not Implemented\r\n",
+        503 => b"HTTP/1.1 503 Service Unavailable\r\n",
+        504 => b"HTTP/1.1 504 Gateway Timeout\r\n",
+        505 => b"HTTP/1.1 505 HTTP Version Not Supported\r\n",
+        _ => b"HTTP/1.1 500 Internal Server Error\r\n",
+    }
+}

@@ -1,0 +1,216 @@
+//! The one table of refusals: what happened, on which stage, and what the peer is told in HTTP and in JSON-RPC.
+//! Codes of our own are the HTTP status; the reserved ranges are left to the specification.
+//! Next: `mod.rs`, which writes it.
+
+use super::Extra;
+use crate::pipeline::event::Stage;
+use crate::wire::http::chunked::ChunkedError;
+use crate::wire::http::head::HeadError;
+use crate::wire::json::JsonError;
+use crate::wire::json::encode::{encode_integer, encode_str};
+use crate::wire::jsonrpc::{
+    EnvelopeError, INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, PARSE_ERROR,
+};
+use crate::wire::mcp::{HEADER_MISMATCH, Revision, UNSUPPORTED_PROTOCOL_VERSION};
+
+/// Why a request is answered "no". Carries only what the peer may know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal<'r> {
+    /// The head breaks HTTP's rules.
+    Head(HeadError),
+    /// The chunked body breaks HTTP's rules.
+    Chunked(ChunkedError),
+    /// The head or body did not arrive in time.
+    RequestTimeout,
+    /// Not the MCP endpoint.
+    Path,
+    /// A method the endpoint does not take.
+    HttpMethod,
+    /// A host this server does not answer for.
+    Host,
+    /// A web page that may not call.
+    Origin,
+    /// The client accepts neither JSON nor event streams.
+    Accept,
+    /// The body is not `application/json`, or is encoded.
+    ContentType,
+    /// The body is over `max_message_size`.
+    MessageSize,
+    /// No credential, or one that is not accepted.
+    Unauthenticated,
+    /// No token left.
+    RateLimited {
+        /// Until one is there again.
+        retry_after_ms: u64,
+    },
+    /// Not JSON within the limits.
+    Json(JsonError),
+    /// Not a JSON-RPC message.
+    Envelope(EnvelopeError),
+    /// A posted response in an era that has none.
+    UnexpectedResponse,
+    /// A header is missing or says something else than the body.
+    HeaderMismatch(&'static str),
+    /// Required metadata is missing or malformed.
+    Metadata(&'static str),
+    /// A revision that is not served.
+    ProtocolVersion {
+        /// As the client wrote it.
+        requested: &'r str,
+    },
+    /// A legacy request without a session.
+    SessionMissing,
+    /// A session id that is not ours, too old or another principal's.
+    SessionUnknown,
+    /// No role allows it.
+    Forbidden,
+    /// No such method in this era.
+    MethodNotFound,
+    /// No such tool.
+    UnknownTool,
+    /// Parameters of the wrong shape.
+    Params(&'static str),
+    /// The tool took too long.
+    TimedOut,
+    /// Our fault.
+    Internal,
+}
+
+/// A row of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Where on the path.
+    pub stage: Stage,
+    /// HTTP status.
+    pub status: u16,
+    /// JSON-RPC error code.
+    pub code: i32,
+    /// The stable word in `data.reason` and in the log.
+    pub reason: &'static str,
+    /// The sentence in `message`.
+    pub message: &'static str,
+}
+
+const fn row(stage: Stage, status: u16, code: i32, reason: &'static str, message: &'static str) -> Row {
+    Row { stage, status, code, reason, message }
+}
+
+impl Refusal<'_> {
+    /// Its row.
+    pub fn row(&self) -> Row {
+        use Stage::{Admit, Authenticate, Authorize, Dispatch, Envelope, Framing};
+        match *self {
+            Self::Head(error) => {
+                wire_row(error.status(), "malformed_request", "the request head is not acceptable")
+            }
+            Self::Chunked(error) => {
+                wire_row(error.status(), "malformed_body", "the chunked body is not acceptable")
+            }
+            Self::RequestTimeout => {
+                row(Framing, 408, 408, "request_timeout", "the request did not arrive in time")
+            }
+            Self::Path => row(Framing, 404, 404, "not_found", "there is nothing at this path"),
+            Self::HttpMethod => row(Framing, 405, 405, "method_not_allowed", "use POST"),
+            Self::Host => {
+                row(Framing, 421, 421, "host_not_allowed", "this server does not answer for that host")
+            }
+            Self::Origin => row(Framing, 403, 403, "origin_not_allowed", "this origin may not call"),
+            Self::Accept => {
+                row(Framing, 406, 406, "not_acceptable", "accept application/json or text/event-stream")
+            }
+            Self::ContentType => row(Framing, 415, 415, "unsupported_media_type", "send application/json"),
+            Self::MessageSize => row(Framing, 413, 413, "message_too_large", "the message is too large"),
+            Self::Unauthenticated => {
+                row(Authenticate, 401, 401, "unauthenticated", "a valid credential is required")
+            }
+            Self::RateLimited { .. } => row(Admit, 429, 429, "rate_limit_exceeded", "too many requests"),
+            Self::Json(error) => json_row(error),
+            Self::Envelope(error) => row(Envelope, 400, INVALID_REQUEST, "invalid_request", error.message()),
+            Self::UnexpectedResponse => row(
+                Envelope,
+                400,
+                INVALID_REQUEST,
+                "unexpected_response",
+                "this revision has no client responses",
+            ),
+            Self::HeaderMismatch(message) => row(Envelope, 400, HEADER_MISMATCH, "header_mismatch", message),
+            Self::Metadata(message) => row(Envelope, 400, INVALID_PARAMS, "metadata_missing", message),
+            Self::ProtocolVersion { .. } => row(
+                Envelope,
+                400,
+                UNSUPPORTED_PROTOCOL_VERSION,
+                "unsupported_protocol_version",
+                "this protocol version is not served",
+            ),
+            Self::SessionMissing => row(Envelope, 400, 400, "session_required", "Mcp-Session-Id is required"),
+            Self::SessionUnknown => {
+                row(Envelope, 404, 404, "session_unknown", "the session is unknown or over")
+            }
+            Self::Forbidden => row(Authorize, 403, 403, "forbidden", "no role of the caller allows this"),
+            Self::MethodNotFound => {
+                row(Dispatch, 404, METHOD_NOT_FOUND, "method_not_found", "no such method")
+            }
+            // MCP wire reference 3.3: ordinary parameter errors travel on 200.
+            Self::UnknownTool => row(Dispatch, 200, INVALID_PARAMS, "unknown_tool", "no such tool"),
+            Self::Params(message) => row(Dispatch, 200, INVALID_PARAMS, "invalid_params", message),
+            Self::TimedOut => row(Dispatch, 504, 504, "request_timed_out", "the tool took too long"),
+            Self::Internal => row(Dispatch, 200, INTERNAL_ERROR, "internal_error", "internal error"),
+        }
+    }
+
+    /// The header field that goes with it.
+    pub fn extra(&self) -> Option<Extra<'static>> {
+        match self.row().status {
+            401 => Some(Extra::Challenge),
+            405 => Some(Extra::Allow),
+            429 => {
+                let Self::RateLimited { retry_after_ms } = self else { return None };
+                Some(Extra::RetryAfter(retry_after_ms.div_ceil(1000).max(1)))
+            }
+            _ => None,
+        }
+    }
+
+    /// Appends the error's `data` as JSON.
+    pub fn encode_data(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"reason\":");
+        encode_str(out, self.row().reason);
+        if let Self::ProtocolVersion { requested } = self {
+            // MCP 2026-07-28, error codes: both members are required for -32022.
+            out.extend_from_slice(b",\"supported\":[");
+            for (at, revision) in Revision::MODERN.into_iter().enumerate() {
+                if at > 0 {
+                    out.push(b',');
+                }
+                encode_str(out, revision.name());
+            }
+            out.extend_from_slice(b"],\"requested\":");
+            encode_str(out, requested);
+        }
+        if let Self::RateLimited { retry_after_ms } = self {
+            out.extend_from_slice(b",\"retryAfterMs\":");
+            encode_integer(out, *retry_after_ms);
+        }
+        out.push(b'}');
+    }
+}
+
+/// The codec knows the status of what it refuses.
+fn wire_row(status: u16, reason: &'static str, message: &'static str) -> Row {
+    row(Stage::Framing, status, i32::from(status), reason, message)
+}
+
+fn json_row(error: JsonError) -> Row {
+    let parse = |reason, message| row(Stage::Envelope, 400, PARSE_ERROR, reason, message);
+    match error {
+        JsonError::Syntax => parse("parse_error", "the body is not JSON"),
+        JsonError::Utf8 => parse("invalid_utf8", "the body is not UTF-8"),
+        JsonError::Number => parse("number_out_of_range", "a number is malformed or out of range"),
+        JsonError::Depth => {
+            row(Stage::Envelope, 400, INVALID_REQUEST, "too_deep", "the message is nested too deep")
+        }
+        JsonError::Nodes => {
+            row(Stage::Envelope, 400, INVALID_REQUEST, "too_many_values", "the message has too many values")
+        }
+    }
+}

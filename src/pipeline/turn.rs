@@ -1,0 +1,105 @@
+//! One turn: what the shard lends a connection while it handles one wake-up.
+//! Time, chance, memory and counters come in from here, so that a test can lend its own.
+//! Never: a clock or a random source of its own.
+//! Next: `connection`, which takes turns.
+
+use std::sync::Arc;
+use std::task::Waker;
+
+use super::admit::Buckets;
+use super::buffers::Pool;
+use super::event::{Count, Events};
+use super::snapshot::Snapshot;
+use crate::wire::http::date::DateCache;
+use crate::wire::json::Scratch;
+use crate::wire::json::value::SpareTape;
+
+/// What time it is, read once for each wake-up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Now {
+    /// Milliseconds of a clock that never goes back.
+    pub ms: u64,
+    /// Unix milliseconds.
+    pub unix_ms: u64,
+}
+
+impl Now {
+    /// Unix seconds.
+    pub fn unix_s(self) -> u64 {
+        self.unix_ms / 1000
+    }
+}
+
+/// Fills a buffer with random bytes.
+pub type Entropy = Box<dyn FnMut(&mut [u8])>;
+
+/// What a shard owns and lends to every connection in turn.
+pub struct Workspace {
+    /// Index of the shard.
+    pub shard: u16,
+    /// Buffers.
+    pub pool: Pool,
+    /// Token buckets.
+    pub buckets: Buckets,
+    /// Counters and log records.
+    pub events: Arc<Events>,
+    /// The `Date` header.
+    pub date: DateCache,
+    /// JSON parser state.
+    pub json: Scratch,
+    /// Memory for reading arguments into types.
+    pub spare: SpareTape,
+    /// Random bytes.
+    pub entropy: Entropy,
+    /// Decrypted bytes of the present turn.
+    pub(super) plaintext: Vec<u8>,
+    /// Answers of the present turn, before encryption.
+    pub(super) answers: Vec<u8>,
+    /// The body of the present answer.
+    pub(super) body: Vec<u8>,
+    /// Content blocks of the present tool result.
+    pub(super) content: Vec<u8>,
+}
+
+impl Workspace {
+    /// A workspace for shard `shard` of `shards`.
+    pub fn new(shard: u16, shards: usize, events: Arc<Events>, entropy: Entropy) -> Self {
+        let mut pool = Pool::default();
+        let answers = pool.lease();
+        Self {
+            shard,
+            pool,
+            buckets: Buckets::new(shards),
+            events,
+            date: DateCache::default(),
+            json: Scratch::default(),
+            spare: SpareTape::default(),
+            entropy,
+            plaintext: Vec::new(),
+            answers,
+            body: Vec::new(),
+            content: Vec::new(),
+        }
+    }
+}
+
+/// What a connection gets to handle one wake-up.
+pub struct Turn<'t> {
+    /// The time.
+    pub now: Now,
+    /// What the control plane has decided.
+    pub snapshot: &'t Arc<Snapshot>,
+    /// What the shard lends.
+    pub work: &'t mut Workspace,
+    /// Wakes the connection's task; handed to tools that wait for something outside.
+    pub waker: &'t Waker,
+    /// Bytes for the socket; empty at the start of a turn, written by the shard after it.
+    pub outbox: &'t mut Vec<u8>,
+}
+
+impl Turn<'_> {
+    /// Counts an outcome.
+    pub fn count(&self, count: Count) {
+        self.work.events.count(count);
+    }
+}

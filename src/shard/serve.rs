@@ -1,0 +1,346 @@
+//! One socket's life: it reads, hands the bytes to `pipeline::connection`, writes what comes back, and keeps time.
+//! A warm connection waits with a leased buffer in the ring; after a few quiet milliseconds it gives the buffer back
+//! and waits without one.
+//! Never: a decision about a request; more than one read and one write in flight.
+//! Next: `pipeline/connection/mod.rs`.
+
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use monoio::io::{CancelHandle, Canceller};
+
+use super::clock;
+use super::socket::Socket;
+use super::timers::Bell;
+use super::worker::Shard;
+use crate::pipeline::connection::{Connection, Directive};
+use crate::pipeline::event::{Count, Outcome, Record, Stage};
+use crate::pipeline::turn::Turn;
+
+/// How long a quiet connection keeps its read buffer. Milliseconds; twice the width of a wheel's slot.
+const WARM_MS: u64 = 16;
+
+/// The kernel's word for a cancelled operation.
+const ECANCELED: i32 = 125;
+
+/// What a task waits for next.
+enum Event {
+    Received(io::Result<usize>, Vec<u8>),
+    Sent(io::Result<()>, Vec<u8>),
+    Expired,
+    Drained,
+    Woken,
+}
+
+/// How a connection waits for input.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Warmth {
+    /// With a buffer.
+    Warm,
+    /// Without.
+    Cold,
+}
+
+/// What a task knows beside its connection.
+struct Session {
+    shard: Rc<Shard>,
+    bell: Rc<Bell>,
+    waker: Waker,
+    connection: Connection,
+    /// Leased while it holds bytes.
+    outbox: Vec<u8>,
+    warmth: Warmth,
+    warm_until_ms: u64,
+    send_by_ms: u64,
+    /// The task was woken and a call in flight may be why.
+    is_call_due: bool,
+    has_ended: bool,
+    has_shut_down: bool,
+    is_broken: bool,
+}
+
+/// Serves one accepted socket until it is closed.
+pub(super) async fn serve(shard: Rc<Shard>, socket: Socket, peer: SocketAddr, listener: usize) {
+    let bell = Rc::new(Bell::default());
+    let waker = poll_fn(|context| Poll::Ready(context.waker().clone())).await;
+    bell.listen(waker.clone());
+    let key = shard.enter(bell.clone());
+    let mut spare = Vec::new();
+    let connection = shard.turn(&waker, &mut spare, |turn| Connection::new(listener, peer, turn));
+    if let Ok(connection) = connection {
+        let mut session = Session {
+            shard: shard.clone(),
+            bell: bell.clone(),
+            waker,
+            connection,
+            outbox: Vec::new(),
+            warmth: Warmth::Warm,
+            warm_until_ms: clock::read().ms + WARM_MS,
+            send_by_ms: u64::MAX,
+            is_call_due: false,
+            has_ended: false,
+            has_shut_down: false,
+            is_broken: false,
+        };
+        session.run(socket, peer).await;
+    }
+    bell.close();
+    shard.leave(key, peer);
+}
+
+/// Waits for input. A cold connection leases its buffer only when there is something to read.
+async fn receive(
+    socket: Socket,
+    shard: Rc<Shard>,
+    warmth: Warmth,
+    cancel: CancelHandle,
+) -> (io::Result<usize>, Vec<u8>) {
+    if warmth == Warmth::Cold
+        && let Err(error) = socket.clone().readable().await
+    {
+        return (Err(error), Vec::new());
+    }
+    let buffer = shard.lease();
+    socket.read(buffer, cancel).await
+}
+
+impl Session {
+    async fn run(&mut self, socket: Socket, peer: SocketAddr) {
+        let mut canceller = Canceller::new();
+        let mut reading = pin!(None);
+        let mut writing = pin!(None);
+        // Input that came while an answer was being sent.
+        let mut aside: Option<(io::Result<usize>, Vec<u8>)> = None;
+        loop {
+            if writing.is_none() && !self.outbox.is_empty() {
+                writing.set(Some(self.send(&socket)));
+            }
+            if reading.is_none() && aside.is_none() && !self.has_ended && self.connection.wants_input() {
+                let (socket, shard) = (socket.clone(), self.shard.clone());
+                reading.set(Some(receive(socket, shard, self.warmth, canceller.handle())));
+            }
+            self.set_alarm(writing.is_some());
+            let mut is_first_poll = true;
+            let event = poll_fn(|context| {
+                self.is_call_due |= !std::mem::take(&mut is_first_poll);
+                if let Some(write) = writing.as_mut().as_pin_mut() {
+                    if let Poll::Ready((result, buffer)) = write.poll(context) {
+                        writing.set(None);
+                        return Poll::Ready(Event::Sent(result, buffer));
+                    }
+                    // The next read is put into the ring together with the write: one system call for both.
+                    if let Some(read) = reading.as_mut().as_pin_mut()
+                        && let Poll::Ready(received) = read.poll(context)
+                    {
+                        reading.set(None);
+                        aside = Some(received);
+                    }
+                } else if let Some((result, buffer)) = aside.take() {
+                    return Poll::Ready(Event::Received(result, buffer));
+                } else if let Some(read) = reading.as_mut().as_pin_mut()
+                    && let Poll::Ready((result, buffer)) = read.poll(context)
+                {
+                    reading.set(None);
+                    return Poll::Ready(Event::Received(result, buffer));
+                }
+                self.poll_bell(writing.is_some())
+            })
+            .await;
+            let is_idle_read = reading.is_some() && writing.is_none();
+            match event {
+                Event::Received(result, buffer) => self.received(result, buffer),
+                Event::Sent(result, buffer) => self.sent(&result, buffer),
+                Event::Drained => self.turn(Connection::handle_drain),
+                Event::Woken => {}
+                Event::Expired => {
+                    if self.expired(writing.is_some(), is_idle_read) {
+                        self.warmth = Warmth::Cold;
+                        canceller = canceller.cancel();
+                    }
+                }
+            }
+            if writing.is_none() && std::mem::take(&mut self.is_call_due) && self.connection.has_call() {
+                self.turn(Connection::handle_wake);
+            }
+            let is_written = writing.is_none() && self.outbox.is_empty();
+            if self.is_broken || (is_written && self.is_over(&socket)) {
+                break;
+            }
+        }
+        self.close(&socket, reading.as_mut().as_pin_mut(), writing.as_mut().as_pin_mut(), peer).await;
+        if let Some((_, buffer)) = aside {
+            self.shard.release(buffer);
+        }
+    }
+
+    fn send(&mut self, socket: &Socket) -> impl Future<Output = (io::Result<()>, Vec<u8>)> + use<> {
+        let timeout_ms = self.shard.send_timeout_ms();
+        let now_ms = clock::read().ms;
+        self.send_by_ms = now_ms.saturating_add(timeout_ms);
+        let sent_at = self.bell.clone();
+        let outbox = std::mem::take(&mut self.outbox);
+        socket
+            .clone()
+            .write(outbox, move || sent_at.note_progress(clock::read().ms.saturating_add(timeout_ms)))
+    }
+
+    /// What the bell and the tools have to say.
+    fn poll_bell(&mut self, is_writing: bool) -> Poll<Event> {
+        if self.bell.take_expired() {
+            return Poll::Ready(Event::Expired);
+        }
+        if self.bell.take_drain() {
+            return Poll::Ready(Event::Drained);
+        }
+        if self.is_call_due && !is_writing && self.connection.has_call() {
+            return Poll::Ready(Event::Woken);
+        }
+        Poll::Pending
+    }
+
+    fn received(&mut self, result: io::Result<usize>, mut buffer: Vec<u8>) {
+        match result {
+            Ok(bytes) if bytes > 0 => {
+                self.turn(|connection, turn| connection.handle_bytes(&mut buffer, turn));
+                self.warmth = Warmth::Warm;
+                self.warm_until_ms = clock::read().ms + WARM_MS;
+            }
+            Err(error) if error.raw_os_error() == Some(ECANCELED) => {}
+            Ok(_) | Err(_) => {
+                self.has_ended = true;
+                self.turn(Connection::handle_end_of_input);
+            }
+        }
+        if buffer.capacity() > 0 {
+            self.shard.release(buffer);
+        }
+    }
+
+    fn sent(&mut self, result: &io::Result<()>, buffer: Vec<u8>) {
+        self.shard.release(buffer);
+        self.send_by_ms = u64::MAX;
+        match result {
+            Ok(()) => self.turn(Connection::handle_written),
+            Err(_) => self.is_broken = true,
+        }
+    }
+
+    /// Handles a passed deadline; true when it is time to cool down.
+    fn expired(&mut self, is_writing: bool, is_idle_read: bool) -> bool {
+        let now_ms = clock::read().ms;
+        if is_writing && now_ms >= self.send_deadline_ms() {
+            self.shard.count(Count::RespondTimedOut);
+            self.is_broken = true;
+            return false;
+        }
+        if now_ms >= self.connection.poll_timeout() {
+            self.turn(Connection::handle_timeout);
+        }
+        is_idle_read && self.warmth == Warmth::Warm && now_ms >= self.warm_until_ms
+    }
+
+    fn send_deadline_ms(&self) -> u64 {
+        self.send_by_ms.max(self.bell.progress_ms())
+    }
+
+    fn set_alarm(&self, is_writing: bool) {
+        let mut deadline_ms = self.connection.poll_timeout();
+        if is_writing {
+            deadline_ms = deadline_ms.min(self.send_deadline_ms());
+        } else if self.warmth == Warmth::Warm {
+            deadline_ms = deadline_ms.min(self.warm_until_ms);
+        }
+        self.shard.wheel.set(&self.bell, deadline_ms);
+    }
+
+    /// Whether the socket may be closed now that nothing is left to write.
+    fn is_over(&mut self, socket: &Socket) -> bool {
+        match self.connection.directive() {
+            Directive::Continue => false,
+            Directive::ShutDown => {
+                if !std::mem::replace(&mut self.has_shut_down, true) {
+                    socket.shut_down_write();
+                }
+                self.has_ended
+            }
+            Directive::Close => true,
+        }
+    }
+
+    /// Lets the connection take a turn. A panic ends this connection alone.
+    fn turn(&mut self, act: impl FnOnce(&mut Connection, &mut Turn<'_>)) {
+        let Self { shard, connection, outbox, waker, .. } = self;
+        if outbox.capacity() == 0 {
+            *outbox = shard.lease();
+        }
+        let caught =
+            catch_unwind(AssertUnwindSafe(|| shard.turn(waker, outbox, |turn| act(connection, turn))));
+        if outbox.is_empty() {
+            shard.release(std::mem::take(outbox));
+        }
+        if caught.is_err() {
+            self.is_broken = true;
+            self.shard.count(Count::ShardPanicked);
+        }
+    }
+
+    /// Takes back what is still lent out. Ending both directions makes operations in flight complete.
+    async fn close(
+        &mut self,
+        socket: &Socket,
+        reading: Option<std::pin::Pin<&mut impl Future<Output = (io::Result<usize>, Vec<u8>)>>>,
+        writing: Option<std::pin::Pin<&mut impl Future<Output = (io::Result<()>, Vec<u8>)>>>,
+        peer: SocketAddr,
+    ) {
+        if reading.is_some() || writing.is_some() {
+            socket.shut_down_both();
+        }
+        for buffer in [
+            match reading {
+                Some(reading) => reading.await.1,
+                None => Vec::new(),
+            },
+            match writing {
+                Some(writing) => writing.await.1,
+                None => Vec::new(),
+            },
+            std::mem::take(&mut self.outbox),
+        ] {
+            if buffer.capacity() > 0 {
+                self.shard.release(buffer);
+            }
+        }
+        let Self { shard, connection, waker, .. } = self;
+        let mut spare = Vec::new();
+        if self.is_broken {
+            shard.turn(waker, &mut spare, |turn| {
+                turn.work.events.record(Record {
+                    at_ms: turn.now.unix_ms,
+                    outcome: Outcome::Fault,
+                    stage: Stage::Respond,
+                    reason: "connection_broken",
+                    peer,
+                    listener: "".into(),
+                    principal: None,
+                    method: "",
+                    tool: None,
+                    status: 0,
+                    elapsed_us: 0,
+                    detail: None,
+                });
+            });
+        }
+        shard.turn(waker, &mut spare, |turn| connection.release(turn));
+    }
+}
+
+/// How long one write may wait.
+pub(super) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,82 @@
+//! One TCP socket, of which a read, a write and a wait may be in flight at once.
+//! A home of unsafe code: monoio's methods want `&mut`, but its streams may be split (`monoio::io::Split`).
+//! Next: `serve`, the only user.
+#![expect(unsafe_code, reason = "monoio's stream methods take &mut self although the stream is splittable")]
+
+use std::cell::UnsafeCell;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::rc::Rc;
+
+use monoio::buf::{IoBuf, IoBufMut};
+use monoio::io::{AsyncWriteRent, CancelHandle, CancelableAsyncReadRent};
+use monoio::net::TcpStream;
+
+use crate::pipeline::buffers::READ_BYTES;
+
+/// A shared handle to a stream. Not `Send`: it belongs to its shard.
+#[derive(Clone)]
+pub(super) struct Socket(Rc<UnsafeCell<TcpStream>>);
+
+impl Socket {
+    pub(super) fn new(stream: TcpStream) -> Self {
+        Self(Rc::new(UnsafeCell::new(stream)))
+    }
+
+    /// Waits until there is something to read, without owning a buffer.
+    pub(super) async fn readable(self) -> io::Result<()> {
+        // SAFETY: `readable` takes `&self` and uses the descriptor alone, which nothing ever changes.
+        let stream = unsafe { &*self.0.get() };
+        stream.readable(true).await
+    }
+
+    /// Reads into `buffer`, which comes back in any case, holding exactly what was read.
+    pub(super) async fn read(self, buffer: Vec<u8>, cancel: CancelHandle) -> (io::Result<usize>, Vec<u8>) {
+        // SAFETY: monoio implements `Split` for TcpStream: a read touches nothing that a write or a wait does, and
+        // `serve` has at most one read in flight. The stream outlives the future, which owns `self`.
+        let stream = unsafe { &mut *self.0.get() };
+        let (result, slice) = stream.cancelable_read(buffer.slice_mut(..READ_BYTES), cancel).await;
+        (result, slice.into_inner())
+    }
+
+    /// Writes all of `buffer`, which comes back in any case. `progressed` is called after each part.
+    pub(super) async fn write(
+        self,
+        mut buffer: Vec<u8>,
+        mut progressed: impl FnMut(),
+    ) -> (io::Result<()>, Vec<u8>) {
+        let mut written = 0;
+        while written < buffer.len() {
+            // SAFETY: as for `read`; `serve` has at most one write in flight.
+            let stream = unsafe { &mut *self.0.get() };
+            let (result, slice) = stream.write(buffer.slice(written..)).await;
+            buffer = slice.into_inner();
+            match result {
+                Ok(0) => return (Err(io::ErrorKind::WriteZero.into()), buffer),
+                Ok(bytes) => written += bytes,
+                Err(error) => return (Err(error), buffer),
+            }
+            progressed();
+        }
+        (Ok(()), buffer)
+    }
+
+    /// Sends FIN; reading goes on.
+    pub(super) fn shut_down_write(&self) {
+        self.shut_down(rustix::net::Shutdown::Write);
+    }
+
+    /// Ends both directions, so that whatever is in flight completes.
+    pub(super) fn shut_down_both(&self) {
+        self.shut_down(rustix::net::Shutdown::Both);
+    }
+
+    fn shut_down(&self, how: rustix::net::Shutdown) {
+        // SAFETY: `as_raw_fd` takes `&self` and reads a number.
+        let fd = unsafe { &*self.0.get() }.as_raw_fd();
+        // SAFETY: `self` keeps the descriptor open for the duration of the call.
+        let fd = unsafe { BorrowedFd::borrow_raw(fd) };
+        // A peer that has already gone leaves nothing to shut down.
+        let _ = rustix::net::shutdown(fd, how);
+    }
+}

@@ -1,0 +1,285 @@
+//! One shard's thread: its runtime, its accept loops, its mailbox, its wheel.
+//! Never: a lock or shared mutable state on the request path; what it shares is read at accept or written for readers.
+//! Next: `serve`, one socket's life.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::{Arc, mpsc};
+use std::task::{Poll, Waker};
+use std::time::{Duration, Instant};
+
+use monoio::time::TimeDriver;
+use monoio::{IoUringDriver, LegacyDriver, Runtime, RuntimeBuilder};
+use slab::Slab;
+
+use super::census::{Census, Refused};
+use super::clock;
+use super::driver::{Driver, ring_builder};
+use super::fleet::{Settings, Socket as Bound};
+use super::mailbox::{Letter, Mailbox};
+use super::serve::{millis, serve};
+use super::socket::Socket;
+use super::timers::{Bell, Wheel};
+use crate::pipeline::event::{Count, Events};
+use crate::pipeline::snapshot::Snapshot;
+use crate::pipeline::turn::{Turn, Workspace};
+
+/// How long an accept loop rests after a failure such as EMFILE, instead of spinning.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// What a shard starts with.
+pub(super) struct Start {
+    pub(super) index: u16,
+    pub(super) shards: usize,
+    pub(super) settings: Settings,
+    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) sockets: Vec<Bound>,
+    pub(super) census: Arc<Census>,
+    pub(super) mailbox: Arc<Mailbox>,
+    pub(super) events: Arc<Events>,
+}
+
+/// Runs a shard until it has drained. Reports once whether it started.
+pub(super) fn run(start: Start, ready: &mpsc::Sender<io::Result<()>>) {
+    if let Some(cpu) = start.settings.cpu {
+        let mut set = rustix::thread::CpuSet::new();
+        set.set(cpu);
+        if let Err(error) = rustix::thread::sched_setaffinity(None, &set) {
+            let _ = ready.send(Err(error.into()));
+            return;
+        }
+    }
+    let entries = start.settings.ring_entries;
+    match start.settings.driver {
+        Driver::IoUring => {
+            let builder = RuntimeBuilder::<IoUringDriver>::new().uring_builder(ring_builder());
+            run_on(builder.with_entries(entries).enable_timer().build(), start, ready);
+        }
+        Driver::Epoll => {
+            let builder = RuntimeBuilder::<LegacyDriver>::new();
+            run_on(builder.with_entries(entries).enable_timer().build(), start, ready);
+        }
+    }
+}
+
+fn run_on<D>(runtime: io::Result<Runtime<TimeDriver<D>>>, start: Start, ready: &mpsc::Sender<io::Result<()>>)
+where
+    D: monoio::Driver,
+    TimeDriver<D>: monoio::Driver,
+{
+    let mut runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let _ = ready.send(Err(error));
+            return;
+        }
+    };
+    runtime.block_on(live(start, ready));
+    // Operations may still be in flight, and dropping the runtime would free the memory they write to.
+    std::mem::forget(runtime);
+}
+
+async fn live(start: Start, ready: &mpsc::Sender<io::Result<()>>) {
+    let mailbox = start.mailbox.clone();
+    let (shard, sockets) = Shard::new(start);
+    let outcome = sockets.into_iter().try_for_each(|socket| shard.listen(socket));
+    monoio::spawn(turn_wheel(shard.clone()));
+    let _ = ready.send(outcome);
+    poll_fn(|context| {
+        while let Poll::Ready(letter) = mailbox.poll_letter(context) {
+            shard.read(letter);
+        }
+        if shard.is_draining.get() && shard.connections.borrow().is_empty() {
+            return Poll::Ready(());
+        }
+        *shard.last_leaves.borrow_mut() = Some(context.waker().clone());
+        Poll::Pending
+    })
+    .await;
+}
+
+/// Turns the wheel when something is due, and sleeps otherwise.
+async fn turn_wheel(shard: Rc<Shard>) {
+    let mut sleep = pin!(monoio::time::sleep(Duration::ZERO));
+    poll_fn::<(), _>(|context| {
+        shard.wheel.listen(context.waker());
+        loop {
+            let now_ms = clock::read().ms;
+            shard.wheel.handle_time(now_ms);
+            let Some(due_ms) = shard.wheel.poll_timeout() else { return Poll::Pending };
+            // The coarse clock lags by one tick of the kernel; without the millisecond this would spin until it moves.
+            let wait = Duration::from_millis(due_ms.saturating_sub(now_ms).max(1));
+            sleep.as_mut().reset((Instant::now() + wait).into());
+            if sleep.as_mut().poll(context).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    })
+    .await;
+}
+
+async fn accept(shard: Rc<Shard>, listener: monoio::net::TcpListener, index: usize) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => shard.admit(stream, peer, index),
+            Err(_) if !shard.is_listening(index) => return,
+            Err(_) => {
+                shard.count(Count::ListenFailed);
+                monoio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// What all tasks of a shard share.
+pub(super) struct Shard {
+    snapshot: RefCell<Arc<Snapshot>>,
+    work: RefCell<Workspace>,
+    pub(super) wheel: Wheel,
+    events: Arc<Events>,
+    census: Arc<Census>,
+    connections: RefCell<Slab<Rc<Bell>>>,
+    /// Second handles of the listening sockets, to stop their accept loops with.
+    listening: RefCell<Vec<(usize, TcpListener)>>,
+    is_draining: Cell<bool>,
+    last_leaves: RefCell<Option<Waker>>,
+}
+
+impl Shard {
+    fn new(start: Start) -> (Rc<Self>, Vec<Bound>) {
+        let entropy = Box::new(|bytes: &mut [u8]| {
+            // The system's generator fails only when the process may not ask it at all; then nothing is safe.
+            aws_lc_rs::rand::fill(bytes).expect("the system's random generator answers");
+        });
+        let mut work = Workspace::new(start.index, start.shards, start.events.clone(), entropy);
+        work.buckets.follow(&start.snapshot.rate_limits);
+        let shard = Self {
+            snapshot: RefCell::new(start.snapshot),
+            work: RefCell::new(work),
+            wheel: Wheel::new(clock::read().ms),
+            events: start.events,
+            census: start.census,
+            connections: RefCell::default(),
+            listening: RefCell::default(),
+            is_draining: Cell::new(false),
+            last_leaves: RefCell::default(),
+        };
+        (Rc::new(shard), start.sockets)
+    }
+
+    fn listen(self: &Rc<Self>, bound: Bound) -> io::Result<()> {
+        let stopper = bound.socket.try_clone()?;
+        let listener = monoio::net::TcpListener::from_std(bound.socket)?;
+        self.listening.borrow_mut().push((bound.listener, stopper));
+        monoio::spawn(accept(self.clone(), listener, bound.listener));
+        Ok(())
+    }
+
+    fn is_listening(&self, index: usize) -> bool {
+        self.listening.borrow().iter().any(|(listener, _)| *listener == index)
+    }
+
+    fn stop_listening(&self, index: usize) {
+        self.listening.borrow_mut().retain(|(listener, socket)| {
+            if *listener == index {
+                // An accept must never be cancelled; this makes it return.
+                let _ = rustix::net::shutdown(socket, rustix::net::Shutdown::Both);
+            }
+            *listener != index
+        });
+    }
+
+    fn read(self: &Rc<Self>, letter: Letter) {
+        match letter {
+            Letter::Publish { snapshot, sockets, closed } => {
+                self.work.borrow_mut().buckets.follow(&snapshot.rate_limits);
+                self.snapshot.replace(snapshot);
+                for index in closed {
+                    self.stop_listening(index);
+                }
+                for socket in sockets {
+                    if self.listen(socket).is_err() {
+                        self.count(Count::ListenFailed);
+                    }
+                }
+            }
+            Letter::Drain => {
+                self.is_draining.set(true);
+                let indices: Vec<usize> = self.listening.borrow().iter().map(|(index, _)| *index).collect();
+                for index in indices {
+                    self.stop_listening(index);
+                }
+                for (_, bell) in &*self.connections.borrow() {
+                    bell.drain();
+                }
+            }
+        }
+    }
+
+    /// Takes an accepted socket, or closes it when there are too many.
+    fn admit(self: &Rc<Self>, stream: monoio::net::TcpStream, peer: SocketAddr, listener: usize) {
+        let limits = self.snapshot.borrow().limits.clone();
+        match self.census.admit(peer.ip(), limits.connections_max, limits.connections_per_ip_max) {
+            Ok(()) => {
+                self.count(Count::ListenAccepted);
+                monoio::spawn(serve(self.clone(), Socket::new(stream), peer, listener));
+            }
+            Err(Refused::Total) => self.count(Count::ListenRefusedTotal),
+            Err(Refused::Address) => self.count(Count::ListenRefusedAddress),
+        }
+    }
+
+    /// A connection's task begins.
+    pub(super) fn enter(&self, bell: Rc<Bell>) -> usize {
+        if self.is_draining.get() {
+            bell.drain();
+        }
+        self.connections.borrow_mut().insert(bell)
+    }
+
+    /// A connection's task ends.
+    pub(super) fn leave(&self, key: usize, peer: SocketAddr) {
+        self.connections.borrow_mut().remove(key);
+        self.census.release(peer.ip());
+        self.count(Count::ListenClosed);
+        if self.is_draining.get()
+            && let Some(waker) = &*self.last_leaves.borrow()
+        {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// Lends a connection what it needs for one wake-up.
+    pub(super) fn turn<R>(
+        &self,
+        waker: &Waker,
+        outbox: &mut Vec<u8>,
+        act: impl FnOnce(&mut Turn<'_>) -> R,
+    ) -> R {
+        let snapshot = self.snapshot.borrow();
+        let mut work = self.work.borrow_mut();
+        let now = clock::read();
+        work.date.refresh(now.unix_s());
+        act(&mut Turn { now, snapshot: &snapshot, work: &mut work, waker, outbox })
+    }
+
+    pub(super) fn send_timeout_ms(&self) -> u64 {
+        millis(self.snapshot.borrow().limits.send_timeout)
+    }
+
+    pub(super) fn lease(&self) -> Vec<u8> {
+        self.work.borrow_mut().pool.lease()
+    }
+
+    pub(super) fn release(&self, buffer: Vec<u8>) {
+        self.work.borrow_mut().pool.release(buffer);
+    }
+
+    pub(super) fn count(&self, count: Count) {
+        self.events.count(count);
+    }
+}

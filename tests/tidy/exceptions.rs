@@ -1,0 +1,16 @@
+//! What is allowed all the same, each with its reason; one that is no longer needed is a violation itself.
+//! Next: nothing; the way back is `tests/tidy.rs`.
+
+/// One allowed breach.
+pub(crate) struct Exception {
+    /// The law's name, which is its test's.
+    pub(crate) law: &'static str,
+    pub(crate) path: &'static str,
+    /// The words the violation begins with, without numbers that change.
+    pub(crate) found: &'static str,
+    /// Read by people, and by the test that it is there.
+    pub(crate) reason: &'static str,
+}
+
+/// Kept short: ten of these mean that the law or the design is wrong.
+pub(crate) const EXCEPTIONS: &[Exception] = &[];

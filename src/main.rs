@@ -1,3 +1,11 @@
 //! Start-up only.
-//! Next: `lib.rs`.
-fn main() {}
+//! Next: `control/cli.rs`, which reads the command line.
+
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    mcpring::control::cli::run()
+}

@@ -2,4 +2,21 @@
 //! It meets the data plane in two places only: a `Snapshot` goes in through the mailbox, events come out.
 //! Next: `config`.
 
+pub mod cli;
+pub mod options;
 pub mod config;
+pub mod process;
+pub mod server;
+pub mod start;
+pub mod reload;
+pub mod publish;
+pub mod certs;
+pub mod keys;
+pub mod dev;
+pub mod dev_ca;
+pub mod log;
+pub mod banner;
+pub mod problem;
+pub mod holder;
+pub mod files;
+pub mod moment;

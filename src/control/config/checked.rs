@@ -6,6 +6,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::pipeline::admit::RateLimit;
 use crate::pipeline::authorize::RoleRules;
 use crate::pipeline::snapshot::{Admission, Limits, Server};
@@ -64,7 +67,8 @@ pub enum Pin {
 }
 
 /// `runtime.driver`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Driver {
     /// io_uring, else epoll with one warning.
     Auto,
@@ -107,7 +111,8 @@ pub enum ListenerSecurity {
 }
 
 /// `listeners.NAME.headers`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum HeaderPreset {
     /// The strict set for an API.
     Strict,
@@ -129,16 +134,19 @@ pub struct TlsProfile {
 }
 
 /// `tls.NAME.min_version`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 pub enum TlsVersion {
-    /// Needs `allow_tls12 = true`.
+    /// TLS 1.2 with ECDHE suites, and 1.3.
+    #[serde(rename = "1.2")]
     Tls12,
-    /// The default.
+    /// TLS 1.3 only.
+    #[serde(rename = "1.3")]
     Tls13,
 }
 
 /// `tls.NAME.session_resumption`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Resumption {
     /// Tickets whose keys all shards share.
     Tickets,
@@ -182,14 +190,15 @@ pub enum SecretSource {
 pub struct Log {
     /// Line format.
     pub format: LogFormat,
-    /// `tracing` filter, for example `info,mcpring::tls=debug`.
+    /// A valid `tracing` filter, for example `info,mcpring::tls=debug`.
     pub level: String,
     /// Whether every request is logged, not only refusals and faults.
     pub access_log: AccessLog,
 }
 
 /// `log.format`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum LogFormat {
     /// Text on a terminal, JSON otherwise.
     Auto,

@@ -1,0 +1,158 @@
+//! What a setting is when the file does not say. The schema and the settings reference take it from here.
+//! Next: `schema`.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::checked::{Driver, HeaderPreset, LogFormat, Resumption, TlsVersion};
+use super::quantity::{Size, Time};
+use super::raw::{
+    ApiKey, Auth, File, Limits, Listener, Log, Native, RateLimit, Rbac, Runtime, Server, Shards, Tls,
+};
+
+impl Default for File {
+    fn default() -> Self {
+        Self {
+            version: 1,
+            server: Server::default(),
+            runtime: Runtime::default(),
+            limits: Limits::default(),
+            listeners: BTreeMap::new(),
+            tls: BTreeMap::new(),
+            auth: Auth::default(),
+            roles: BTreeMap::new(),
+            rbac: Rbac::default(),
+            rate_limits: BTreeMap::new(),
+            native: Native::default(),
+            log: Log::default(),
+        }
+    }
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self { name: "mcpring".to_owned(), public_url: None, instructions: None }
+    }
+}
+
+impl Default for Runtime {
+    fn default() -> Self {
+        Self {
+            shards: Shards::Auto,
+            cpus: "all".to_owned(),
+            pin: true,
+            driver: Driver::Auto,
+            ring_entries: 4096,
+            shutdown_grace: Time::from_secs(30),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_connections: 10_000,
+            max_connections_per_ip: 10,
+            max_message_size: Size(10 << 20),
+            max_header_size: Size(16 << 10),
+            max_json_depth: 64,
+            max_json_nodes: 200_000,
+            tls_handshake_timeout: Time::from_secs(5),
+            header_timeout: Time::from_secs(5),
+            body_timeout: Time::from_secs(30),
+            send_timeout: Time::from_secs(30),
+            idle_timeout: Time::from_secs(120),
+            request_timeout: Time::from_secs(60),
+        }
+    }
+}
+
+impl Default for Listener {
+    fn default() -> Self {
+        Self {
+            kind: None,
+            address: None,
+            tls: None,
+            path: "/mcp".to_owned(),
+            auth: Vec::new(),
+            auth_required: true,
+            hostnames: None,
+            origins: None,
+            headers: HeaderPreset::Strict,
+            backlog: 4096,
+            allow_plaintext_network: false,
+            allow_anonymous_network: false,
+        }
+    }
+}
+
+impl Default for Tls {
+    fn default() -> Self {
+        Self {
+            min_version: TlsVersion::Tls13,
+            allow_tls12: false,
+            session_resumption: Resumption::Tickets,
+            certificates: Vec::new(),
+        }
+    }
+}
+
+impl Default for ApiKey {
+    fn default() -> Self {
+        Self { header: "X-API-Key".to_owned(), pepper: None, keys_file: None }
+    }
+}
+
+impl Default for RateLimit {
+    fn default() -> Self {
+        Self { key: None, rate: None, period: Time::from_secs(60), burst: 20 }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Auto, level: "info".to_owned(), access_log: true }
+    }
+}
+
+impl Serialize for Shards {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Auto => serializer.serialize_str("auto"),
+            Self::Count(count) => serializer.serialize_u32(*count),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Shards {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Count(u32),
+            Word(String),
+        }
+        match Written::deserialize(deserializer)? {
+            Written::Count(count) => Ok(Self::Count(count)),
+            Written::Word(word) if word == "auto" => Ok(Self::Auto),
+            Written::Word(_) => Err(D::Error::custom("neither \"auto\" nor a number")),
+        }
+    }
+}
+
+impl JsonSchema for Shards {
+    fn schema_name() -> Cow<'static, str> {
+        "Shards".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "anyOf": [{ "const": "auto" }, { "type": "integer", "minimum": 1, "maximum": 1024 }],
+            "x-unit": "shards",
+        })
+    }
+}

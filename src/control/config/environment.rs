@@ -1,0 +1,178 @@
+//! Whether what the configuration names is there on this machine: files, secrets, CPUs, file descriptors.
+//! Never: a change to anything; a secret in a message.
+//! Next: `control/certs.rs` reads the certificates that were found here.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use rustix::process::{Resource, getrlimit};
+use rustix::thread::{CpuSet, sched_getaffinity};
+
+use super::checked::{Config, SecretSource};
+use super::problem::{Code, Problem};
+use super::report::{Report, child, entry};
+
+/// A shorter pepper can be guessed from one stored key.
+const PEPPER_BYTES_MIN: usize = 16;
+/// No secret is longer; a file that is was named by mistake.
+const PEPPER_BYTES_MAX: u64 = 64 << 10;
+/// File descriptors beside those of connections: listeners, rings, logs, files.
+const DESCRIPTORS_SPARE: u64 = 256;
+
+/// Looks at everything the configuration names.
+pub(super) fn check(config: &Config, report: &mut Report) {
+    for profile in &config.tls {
+        let list = child(&child("tls", &profile.name), "certificates");
+        for (index, pair) in profile.certificates.iter().enumerate() {
+            let path = entry(&list, index);
+            readable(&child(&path, "cert_file"), &pair.cert_file, report);
+            let key = child(&path, "key_file");
+            if readable(&key, &pair.key_file, report) {
+                private(&key, &pair.key_file, report);
+            }
+        }
+    }
+    if let Some(keys) = &config.api_key {
+        readable("auth.api_key.keys_file", &keys.keys_file, report);
+        pepper(&keys.pepper, report);
+    }
+    cpus(config, report);
+    descriptors(config, report);
+}
+
+/// The CPUs this process may run on.
+pub(super) fn usable_cpus() -> Vec<usize> {
+    let Ok(set) = sched_getaffinity(None) else { return vec![0] };
+    (0..CpuSet::MAX_CPU).filter(|cpu| set.is_set(*cpu)).collect()
+}
+
+/// Whether a file opens for reading.
+fn readable(path: &str, file: &Path, report: &mut Report) -> bool {
+    let problem = match File::open(file).and_then(|file| file.metadata()) {
+        Ok(metadata) if metadata.is_file() => return true,
+        Ok(_) => "it is not a file".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    let message = format!("can not read {}", file.display());
+    report.problem(Code::FileUnreadable, path, message).label(problem).help(missing_file(path, file));
+    false
+}
+
+/// What to do about a file that is not there.
+fn missing_file(path: &str, file: &Path) -> String {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if path.ends_with("keys_file") && folder.is_dir() {
+        return format!("check the path; for a server without keys yet: touch {}", file.display());
+    }
+    match folder.is_dir() {
+        true => format!("check the name: ls {}", folder.display()),
+        false => format!("check the path: there is no folder {}", folder.display()),
+    }
+}
+
+/// Whether only its owner has access to a secret file.
+fn private(path: &str, file: &Path, report: &mut Report) {
+    let Ok(metadata) = fs::metadata(file) else { return };
+    let mode = metadata.permissions().mode() & 0o777;
+    let who = match (mode & 0o007, mode & 0o070) {
+        (0, 0) => return,
+        (0, _) => "its group",
+        (_, _) => "everyone",
+    };
+    let verb = if mode & 0o044 == 0 { "writable" } else { "readable" };
+    let message = format!("{} is {verb} by {who} (mode {mode:04o})", file.display());
+    report.problem(Code::SecretOpen, path, message).help(format!("chmod 600 {}", file.display()));
+}
+
+/// Whether the pepper is there and long enough.
+fn pepper(source: &SecretSource, report: &mut Report) {
+    let path = "auth.api_key.pepper";
+    let generate = "head -c 32 /dev/urandom | base64";
+    match source {
+        SecretSource::Env(name) => match env::var_os(name).map(OsString::into_vec) {
+            Some(secret) => long_enough(&child(path, "env"), &secret, report),
+            None => {
+                let message = format!("the environment variable {name} with the pepper is not set");
+                let problem = report.problem(Code::NoSecret, &child(path, "env"), message);
+                problem.help(format!(
+                    "export {name}=\"$({generate})\", and keep it: API keys are stored under it"
+                ));
+            }
+        },
+        SecretSource::File(file) => {
+            let path = child(path, "file");
+            if secret_file(&path, file, report) {
+                private(&path, file, report);
+            }
+        }
+        // No look at the mode: systemd gives access by an ACL, whose mask shows as the group's bits.
+        SecretSource::Credential(name) => match env::var_os("CREDENTIALS_DIRECTORY") {
+            Some(folder) => {
+                secret_file(&child(path, "credential"), &PathBuf::from(folder).join(name), report);
+            }
+            None => {
+                let message =
+                    format!("the credential `{name}` is not there: $CREDENTIALS_DIRECTORY is not set");
+                let problem = report.problem(Code::NoSecret, &child(path, "credential"), message);
+                problem
+                    .help(format!("start it from a systemd unit with LoadCredential={name}:/path/to/file"));
+            }
+        },
+    }
+}
+
+/// Whether a file holds a secret. True when it could be read.
+fn secret_file(path: &str, file: &Path, report: &mut Report) -> bool {
+    if !readable(path, file, report) {
+        return false;
+    }
+    let mut secret = zeroize::Zeroizing::new(Vec::new());
+    let opened = File::open(file).and_then(|file| file.take(PEPPER_BYTES_MAX).read_to_end(&mut secret));
+    if opened.is_ok() {
+        long_enough(path, &secret, report);
+    }
+    true
+}
+
+/// Whether a secret has enough bytes; a line end is not part of it.
+fn long_enough(path: &str, secret: &[u8], report: &mut Report) {
+    let bytes = secret.trim_ascii_end().len();
+    if bytes < PEPPER_BYTES_MIN {
+        let message = format!("the pepper has {bytes} bytes, at least {PEPPER_BYTES_MIN} are needed");
+        let problem = report.problem(Code::ShortSecret, path, message);
+        problem.help("make one with: head -c 32 /dev/urandom | base64");
+    }
+}
+
+/// Whether the CPUs of the shards are usable.
+fn cpus(config: &Config, report: &mut Report) {
+    let usable = usable_cpus();
+    let mut foreign: Vec<usize> =
+        config.runtime.cpus.iter().copied().filter(|cpu| !usable.contains(cpu)).collect();
+    foreign.dedup();
+    if foreign.is_empty() {
+        return;
+    }
+    let list = |cpus: &[usize]| cpus.iter().map(usize::to_string).collect::<Vec<_>>().join(",");
+    let message = format!("this process may not use CPU {}", list(&foreign));
+    let problem = report.problem(Code::NoSuchCpu, "runtime.cpus", message);
+    problem.help(format!("it may use cpus = \"{}\"", list(&usable)));
+}
+
+/// Whether the process may open as many files as it may have connections.
+fn descriptors(config: &Config, report: &mut Report) {
+    let connections = u64::try_from(config.limits.connections_max).unwrap_or(u64::MAX);
+    let needed = connections.saturating_add(DESCRIPTORS_SPARE);
+    // The soft limit can be raised up to the hard one, which is therefore what counts.
+    let Some(limit) = getrlimit(Resource::Nofile).maximum.filter(|limit| *limit < needed) else { return };
+    let message = format!(
+        "limits.max_connections = {connections} needs about {needed} file descriptors, the limit is {limit}"
+    );
+    let problem: &mut Problem = report.problem(Code::FewDescriptors, "limits.max_connections", message);
+    problem.help(format!("LimitNOFILE={needed} in the unit, or `ulimit -n {needed}`"));
+}

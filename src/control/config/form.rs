@@ -1,0 +1,295 @@
+//! Strings that have a form: addresses, CPU lists, paths, host names, origins, header names. One function a form:
+//! text in, value or reason out.
+//! Next: `check`, which asks for each.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// Why a text does not have its form, and what would.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Malformed {
+    /// Follows "because".
+    pub(super) reason: String,
+    /// What to type.
+    pub(super) help: String,
+}
+
+/// Most CPUs a list may name; the kernel's own bound on most builds is 8192.
+const CPU_MAX: usize = 8191;
+
+/// Header fields with a meaning of their own, which can not carry a key.
+const RESERVED_HEADERS: &[&str] = &[
+    "accept",
+    "authorization",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "cookie",
+    "date",
+    "expect",
+    "host",
+    "keep-alive",
+    "last-event-id",
+    "mcp-method",
+    "mcp-name",
+    "mcp-protocol-version",
+    "mcp-session-id",
+    "origin",
+    "proxy-authorization",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Shortens the making of a `Malformed`.
+fn malformed<T>(reason: impl Into<String>, help: impl Into<String>) -> Result<T, Malformed> {
+    Err(Malformed { reason: reason.into(), help: help.into() })
+}
+
+/// IP address and port.
+pub(super) fn address(text: &str) -> Result<SocketAddr, Malformed> {
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    if text.starts_with("unix:") || text.starts_with("systemd:") {
+        return malformed("this version listens on TCP only", "write \"127.0.0.1:8443\"");
+    }
+    if let Ok(ip) = text.trim_matches(['[', ']']).parse::<IpAddr>() {
+        return malformed("the port is missing", format!("write \"{}\"", SocketAddr::new(ip, 8443)));
+    }
+    match text.rsplit_once(':') {
+        Some((host, port)) if port.parse::<u16>().is_err() => {
+            malformed(format!("{port:?} is not a port"), format!("write \"{host}:8443\""))
+        }
+        Some(("localhost", port)) => {
+            malformed("a host name is not an address", format!("write \"127.0.0.1:{port}\""))
+        }
+        Some(("" | "*", port)) => malformed("the IP address is missing", format!("write \"[::]:{port}\"")),
+        Some((host, port)) if host.parse::<Ipv6Addr>().is_ok() => {
+            malformed("IPv6 addresses need brackets", format!("write \"[{host}]:{port}\""))
+        }
+        Some(_) | None => {
+            malformed("it is not an IP address and a port", "write \"127.0.0.1:8443\" or \"[::]:8443\"")
+        }
+    }
+}
+
+/// The CPUs of a list such as `0,2-4`; nothing for `all`.
+pub(super) fn cpus(text: &str) -> Result<Option<Vec<usize>>, Malformed> {
+    if text == "all" {
+        return Ok(None);
+    }
+    let help = "write \"all\", or CPU numbers such as \"0,2-4\"";
+    let mut cpus = Vec::new();
+    for part in text.split(',').map(str::trim) {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let (Ok(first), Ok(last)) = (first.trim().parse::<usize>(), last.trim().parse::<usize>()) else {
+            return malformed(format!("{part:?} is not a CPU or a range of CPUs"), help);
+        };
+        if first > last || last > CPU_MAX {
+            return malformed(format!("{part:?} is not a range of CPUs from 0 to {CPU_MAX}"), help);
+        }
+        cpus.extend(first..=last);
+    }
+    let mut sorted = cpus.clone();
+    sorted.sort_unstable();
+    sorted.dedup();
+    if sorted.len() != cpus.len() {
+        return malformed("a CPU is named twice", help);
+    }
+    Ok(Some(cpus))
+}
+
+/// The path of an endpoint: what the request line must hold, byte for byte.
+pub(super) fn endpoint_path(text: &str) -> Result<String, Malformed> {
+    // RFC 3986 3.3: the characters of a path segment, without percent encoding.
+    let is_path_char = |c: char| c.is_ascii_alphanumeric() || "/-._~!$&'()*+,;=:@".contains(c);
+    if !text.starts_with('/') {
+        return malformed(
+            "it does not start with `/`",
+            format!("write \"/{}\"", text.trim_start_matches('/')),
+        );
+    }
+    if let Some(c) = text.chars().find(|c| !is_path_char(*c)) {
+        return malformed(
+            format!("{c:?} can not be in a path"),
+            "write \"/mcp\"; query and fragment are not part of it",
+        );
+    }
+    if text.contains("//") || text.split('/').any(|segment| segment == "." || segment == "..") {
+        return malformed("clients would send it in another form", "write it without `//`, `/./` and `/../`");
+    }
+    Ok(text.to_owned())
+}
+
+/// A host name or IP address without a port, in lower case, IPv6 without brackets.
+pub(super) fn hostname(text: &str) -> Result<String, Malformed> {
+    if let Some(ip) = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
+        return ip.parse::<Ipv6Addr>().map(|ip| ip.to_string()).or_else(|_| no_hostname(text));
+    }
+    if let Ok(ip) = text.parse::<IpAddr>() {
+        return Ok(ip.to_string());
+    }
+    if text.contains("://") || text.contains('/') {
+        return malformed("it is a URL or a path", "write the host alone, such as \"mcp.example.com\"");
+    }
+    if let Some((host, _)) = text.rsplit_once(':') {
+        return malformed("ports are not compared", format!("write \"{host}\""));
+    }
+    let text = text.to_ascii_lowercase();
+    let is_label_char = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
+    // RFC 1123 2.1 and RFC 1035 2.3.4; the underscore is common in container networks.
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.chars().all(is_label_char)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let last = text.rsplit('.').next().unwrap_or_default();
+    // WHATWG URL: a host whose last label is a number is an IPv4 address, and this one is none.
+    let is_number = last.chars().all(|c| c.is_ascii_digit());
+    if text.len() > 253 || is_number || !text.split('.').all(is_label) {
+        return no_hostname(&text);
+    }
+    Ok(text)
+}
+
+/// The answer for what can not be a host name.
+fn no_hostname(text: &str) -> Result<String, Malformed> {
+    if text.contains('*') {
+        return malformed("this version compares whole names", "list each name");
+    }
+    if !text.is_ascii() {
+        return malformed("it is not ASCII", "write the name as DNS has it, \"xn--...\"");
+    }
+    malformed("it is not a host name", "write a name such as \"mcp.example.com\"")
+}
+
+/// Where a URL points.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct PublicUrl {
+    /// Serialised, lower case.
+    pub(super) origin: String,
+    /// As `hostname` returns it.
+    pub(super) host: String,
+}
+
+/// An absolute http or https URL without user, query and fragment.
+pub(super) fn public_url(text: &str) -> Result<PublicUrl, Malformed> {
+    let (origin, path) = split_url(text)?;
+    if path.contains(['?', '#']) || !path.is_ascii() || path.contains(char::is_whitespace) {
+        return malformed("it has more than a path behind the host", format!("write \"{}\"", origin.origin));
+    }
+    Ok(origin)
+}
+
+/// A serialised origin (RFC 6454 6.2) in lower case: scheme, host, and the port unless it is the scheme's own.
+pub(super) fn origin(text: &str) -> Result<String, Malformed> {
+    if text == "*" || text == "null" {
+        return malformed("it would admit pages of anybody", "list the origins you trust");
+    }
+    let (url, path) = split_url(text)?;
+    if !path.is_empty() || text.len() != url.origin.len() {
+        return malformed("browsers send another form", format!("write \"{}\"", url.origin));
+    }
+    Ok(url.origin)
+}
+
+/// Splits a URL into its origin and what follows.
+fn split_url(text: &str) -> Result<(PublicUrl, &str), Malformed> {
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return malformed("the scheme is missing", format!("write \"https://{text}\""));
+    };
+    let scheme = scheme.to_ascii_lowercase();
+    let own_port = match scheme.as_str() {
+        "https" => 443,
+        "http" => 80,
+        _ => {
+            return malformed(
+                format!("{scheme:?} is not http or https"),
+                format!("write \"https://{rest}\""),
+            );
+        }
+    };
+    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    if authority.contains('@') {
+        return malformed("it names a user", "leave out what stands before `@`");
+    }
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => match port.parse::<u16>() {
+            Ok(port) if port != 0 => (host, port),
+            Ok(_) | Err(_) => {
+                return malformed(format!("{port:?} is not a port"), format!("write \"{scheme}://{host}\""));
+            }
+        },
+        Some(_) | None => (authority, own_port),
+    };
+    let is_bare_v6 = host.parse::<Ipv6Addr>().is_ok();
+    if is_bare_v6 {
+        return malformed("IPv6 addresses need brackets", format!("write \"{scheme}://[{host}]\""));
+    }
+    let host = hostname(host)?;
+    let shown = if host.parse::<Ipv6Addr>().is_ok() { format!("[{host}]") } else { host.clone() };
+    let origin =
+        if port == own_port { format!("{scheme}://{shown}") } else { format!("{scheme}://{shown}:{port}") };
+    Ok((PublicUrl { origin, host }, path))
+}
+
+/// A header name in lower case.
+pub(super) fn header_name(text: &str) -> Result<String, Malformed> {
+    // RFC 9110 5.6.2: token.
+    let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+    let name = text.to_ascii_lowercase();
+    if name.is_empty() || name.len() > 64 || !name.chars().all(is_token) {
+        return malformed("it is not a header name", "write header = \"X-API-Key\"");
+    }
+    if RESERVED_HEADERS.contains(&name.as_str()) {
+        return malformed("that header has a meaning of its own", "write header = \"X-API-Key\"");
+    }
+    Ok(name)
+}
+
+/// A filter for log lines.
+pub(super) fn log_filter(text: &str) -> Result<String, Malformed> {
+    match tracing_subscriber::EnvFilter::builder().parse(text) {
+        Ok(_) if !text.trim().is_empty() => Ok(text.to_owned()),
+        Ok(_) => malformed("it is empty", "write level = \"info\""),
+        Err(error) => {
+            malformed(error.to_string(), "write level = \"info\" or \"info,mcpring::pipeline=debug\"")
+        }
+    }
+}
+
+/// The name of an environment variable or of a credential: one path segment.
+pub(super) fn source_name(text: &str) -> Result<String, Malformed> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    if text.is_empty() || text == "." || text == ".." || !text.chars().all(is_name) {
+        return malformed(
+            "it is not a name",
+            "use letters, digits, `_`, `-` and `.`; the secret itself is never written here",
+        );
+    }
+    Ok(text.to_owned())
+}
+
+/// A pattern of a role, as far as its characters go; its meaning is the policy's.
+pub(super) fn pattern(text: &str) -> Result<String, Malformed> {
+    if text.is_empty() || !text.chars().all(|c| c.is_ascii_graphic()) {
+        return malformed("it is empty or has spaces", "write \"tools/call:native/*\" or \"tools/list\"");
+    }
+    Ok(text.to_owned())
+}
+
+/// Whether only this machine can reach an address.
+pub(super) fn is_loopback(address: SocketAddr) -> bool {
+    match address.ip().to_canonical() {
+        IpAddr::V4(ip) => ip.is_loopback(),
+        IpAddr::V6(ip) => ip.is_loopback(),
+    }
+}
+
+/// The names of this machine for itself, as `hostname` writes them.
+pub(super) fn loopback_names() -> [String; 3] {
+    ["localhost".to_owned(), Ipv4Addr::LOCALHOST.to_string(), Ipv6Addr::LOCALHOST.to_string()]
+}

@@ -1,0 +1,345 @@
+//! The file as written: one struct a table, one field a setting. These types are the only list of settings:
+//! the JSON Schema, the shape check and the settings reference are all made from them.
+//! Never: a meaning beyond shape, range and default; what settings mean together is `check`.
+//! Next: `schema`, which reads the types, then `check`, which reads their values.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::checked::{Driver, HeaderPreset, LogFormat, Resumption, TlsVersion};
+use super::quantity::{Size, Time};
+
+/// mcpring.toml
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct File {
+    /// The version of this file's format.
+    #[schemars(range(min = 1, max = 1))]
+    pub(super) version: u64,
+    /// What the server says it is.
+    pub(super) server: Server,
+    /// Threads, CPUs and the event driver.
+    pub(super) runtime: Runtime,
+    /// What one peer, one message and the whole process may cost.
+    pub(super) limits: Limits,
+    /// Where the server listens, one table a listener.
+    pub(super) listeners: BTreeMap<String, Listener>,
+    /// TLS profiles, one table a profile; listeners name them.
+    pub(super) tls: BTreeMap<String, Tls>,
+    /// How callers prove who they are.
+    pub(super) auth: Auth,
+    /// What callers may do, one table a role. At most 64.
+    #[schemars(extend("maxProperties" = 64))]
+    pub(super) roles: BTreeMap<String, Role>,
+    /// How roles are given.
+    pub(super) rbac: Rbac,
+    /// Token buckets, one table a limit. Every request must get a token from each.
+    pub(super) rate_limits: BTreeMap<String, RateLimit>,
+    /// The tools built into the server.
+    pub(super) native: Native,
+    /// Where and how much is logged.
+    pub(super) log: Log,
+}
+
+/// `[server]`.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Server {
+    /// The name in `serverInfo`.
+    #[schemars(length(min = 1, max = 64))]
+    pub(super) name: String,
+    /// The URL under which clients reach the server. Its host and origin are the default `hostnames` and
+    /// `origins` of every listener.
+    #[schemars(with = "String", extend("x-default" = "none", "x-form" = "URL"))]
+    pub(super) public_url: Option<String>,
+    /// What a model should know before it uses the tools; part of `server/discover` and `initialize`.
+    #[schemars(with = "String", length(min = 1, max = 16384), extend("x-default" = "none"))]
+    pub(super) instructions: Option<String>,
+}
+
+/// `[runtime]`.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Runtime {
+    /// How many shards (threads that serve connections) there are; `"auto"` is one for each CPU in `cpus`.
+    #[schemars(extend("x-reload" = "restart"))]
+    pub(super) shards: Shards,
+    /// The CPUs the shards run on: `"all"` that this process may use, or a list such as `"0,2-4"`.
+    #[schemars(extend("x-reload" = "restart", "x-form" = "CPU list"))]
+    pub(super) cpus: String,
+    /// Whether each shard is tied to its CPU.
+    #[schemars(extend("x-reload" = "restart"))]
+    pub(super) pin: bool,
+    /// How the shards wait for the kernel.
+    #[schemars(extend("x-reload" = "restart"))]
+    pub(super) driver: Driver,
+    /// Entries of each shard's submission queue.
+    #[schemars(range(min = 16, max = 32768), extend("x-reload" = "restart", "x-unit" = "entries"))]
+    pub(super) ring_entries: u32,
+    /// How long requests in flight may take to finish after SIGTERM.
+    #[schemars(extend("x-minimum" = "0s", "x-maximum" = "1h"))]
+    pub(super) shutdown_grace: Time,
+}
+
+/// `[limits]`.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Limits {
+    /// Open connections of the whole process.
+    #[schemars(range(min = 1, max = 1_000_000), extend("x-unit" = "connections"))]
+    pub(super) max_connections: u64,
+    /// Open connections of one client address (IPv6: of one /64 network).
+    #[schemars(range(min = 1, max = 1_000_000), extend("x-unit" = "connections"))]
+    pub(super) max_connections_per_ip: u64,
+    /// One JSON-RPC message. A longer one is answered with 413.
+    #[schemars(extend("x-minimum" = "1KiB", "x-maximum" = "256MiB"))]
+    pub(super) max_message_size: Size,
+    /// Request line and header fields together. A longer head is answered with 431.
+    #[schemars(extend("x-minimum" = "1KiB", "x-maximum" = "64KiB"))]
+    pub(super) max_header_size: Size,
+    /// How deep arrays and objects may be nested.
+    #[schemars(range(min = 4, max = 256), extend("x-unit" = "levels"))]
+    pub(super) max_json_depth: u64,
+    /// Values and keys in one message.
+    #[schemars(range(min = 16, max = 10_000_000), extend("x-unit" = "nodes"))]
+    pub(super) max_json_nodes: u64,
+    /// From the first byte of a connection to the end of its TLS handshake.
+    #[schemars(extend("x-minimum" = "10ms", "x-maximum" = "1m"))]
+    pub(super) tls_handshake_timeout: Time,
+    /// From the first byte of a request to the end of its header.
+    #[schemars(extend("x-minimum" = "10ms", "x-maximum" = "5m"))]
+    pub(super) header_timeout: Time,
+    /// From the end of the header to the end of the body.
+    #[schemars(extend("x-minimum" = "10ms", "x-maximum" = "1h"))]
+    pub(super) body_timeout: Time,
+    /// How long the server waits for a client to take what it was sent.
+    #[schemars(extend("x-minimum" = "10ms", "x-maximum" = "1h"))]
+    pub(super) send_timeout: Time,
+    /// How long a connection may stay open without a request.
+    #[schemars(extend("x-minimum" = "10ms", "x-maximum" = "24h"))]
+    pub(super) idle_timeout: Time,
+    /// How long a tool may run.
+    #[schemars(extend("x-minimum" = "10ms", "x-maximum" = "24h"))]
+    pub(super) request_timeout: Time,
+}
+
+/// `[listeners.NAME]`.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["kind", "address"]))]
+pub(super) struct Listener {
+    /// What is spoken there.
+    #[schemars(with = "Kind")]
+    pub(super) kind: Option<Kind>,
+    /// IP address and port, such as `"127.0.0.1:8443"`, `"[::]:8443"` (IPv4 and IPv6) or `"0.0.0.0:8443"`.
+    #[schemars(with = "String", extend("x-form" = "address"))]
+    pub(super) address: Option<String>,
+    /// The TLS profile, by the name of its `[tls.NAME]` table. Without one the listener speaks plain HTTP, which is
+    /// refused on addresses other than loopback.
+    #[schemars(with = "String", extend("x-default" = "none", "x-form" = "name of a TLS profile"))]
+    pub(super) tls: Option<String>,
+    /// The path of the MCP endpoint.
+    #[schemars(extend("x-form" = "path"))]
+    pub(super) path: String,
+    /// The ways to authenticate that this listener accepts.
+    pub(super) auth: Vec<Method>,
+    /// Whether a caller must authenticate. `false` lets callers in with `rbac.anonymous_roles`, and is refused on
+    /// addresses other than loopback.
+    pub(super) auth_required: bool,
+    /// Host names that requests may carry in `Host`, without port. Others are answered with 421.
+    #[schemars(
+        with = "Vec<String>",
+        length(min = 1),
+        extend("x-default" = "the host of server.public_url, and on loopback localhost, 127.0.0.1 and ::1", "x-form" = "host names")
+    )]
+    pub(super) hostnames: Option<Vec<String>>,
+    /// Origins that browsers may send, such as `"https://app.example.com"`. Others are answered with 403; a request
+    /// without an Origin passes.
+    #[schemars(
+        with = "Vec<String>",
+        extend("x-default" = "the origin of server.public_url", "x-form" = "origins")
+    )]
+    pub(super) origins: Option<Vec<String>>,
+    /// The security headers of every response.
+    pub(super) headers: HeaderPreset,
+    /// How many connections the kernel keeps waiting for each shard.
+    #[schemars(range(min = 1, max = 65535), extend("x-unit" = "connections"))]
+    pub(super) backlog: u32,
+    /// Permits plain HTTP on an address other than loopback.
+    pub(super) allow_plaintext_network: bool,
+    /// Permits callers without a credential on an address other than loopback.
+    pub(super) allow_anonymous_network: bool,
+}
+
+/// `listeners.NAME.kind`.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Kind {
+    /// Streamable HTTP.
+    Http,
+}
+
+/// An entry of `listeners.NAME.auth`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Method {
+    /// A key of `[auth.api_key]`.
+    ApiKey,
+}
+
+/// `[tls.NAME]`.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["certificates"]))]
+pub(super) struct Tls {
+    /// The lowest protocol version. `"1.2"` also needs `allow_tls12 = true`.
+    pub(super) min_version: TlsVersion,
+    /// Permits TLS 1.2.
+    pub(super) allow_tls12: bool,
+    /// How clients that come back save a full handshake.
+    pub(super) session_resumption: Resumption,
+    /// Certificates with their keys, chosen by the name the client asks for; the first is the fallback.
+    #[schemars(length(min = 1, max = 64))]
+    pub(super) certificates: Vec<Certificate>,
+}
+
+/// `[[tls.NAME.certificates]]`.
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["cert_file", "key_file"]))]
+pub(super) struct Certificate {
+    /// PEM file: the certificate first, then the intermediates.
+    #[schemars(with = "String", length(min = 1), extend("x-form" = "file"))]
+    pub(super) cert_file: Option<String>,
+    /// PEM file with the private key. Refused when its group or others may read it.
+    #[schemars(with = "String", length(min = 1), extend("x-form" = "file"))]
+    pub(super) key_file: Option<String>,
+}
+
+/// `[auth]`.
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Auth {
+    /// API keys.
+    #[schemars(with = "ApiKey")]
+    pub(super) api_key: Option<ApiKey>,
+}
+
+/// `[auth.api_key]`.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["pepper", "keys_file"]))]
+pub(super) struct ApiKey {
+    /// The header that may carry a key, beside `Authorization: Bearer`.
+    #[schemars(extend("x-form" = "header name"))]
+    pub(super) header: String,
+    /// Where the secret is under which keys are stored: exactly one of `env`, `file` and `credential`.
+    #[schemars(with = "Pepper")]
+    pub(super) pepper: Option<Pepper>,
+    /// TOML file with the keys.
+    #[schemars(with = "String", length(min = 1), extend("x-form" = "file"))]
+    pub(super) keys_file: Option<String>,
+}
+
+/// `auth.api_key.pepper`.
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("minProperties" = 1, "maxProperties" = 1))]
+pub(super) struct Pepper {
+    /// An environment variable that holds it.
+    #[schemars(with = "String", length(min = 1), extend("x-default" = "none", "x-form" = "variable name"))]
+    pub(super) env: Option<String>,
+    /// A file that holds it. Refused when its group or others may read it.
+    #[schemars(with = "String", length(min = 1), extend("x-default" = "none", "x-form" = "file"))]
+    pub(super) file: Option<String>,
+    /// A systemd credential (`LoadCredential=`): a file of this name in `$CREDENTIALS_DIRECTORY`.
+    #[schemars(with = "String", length(min = 1), extend("x-default" = "none", "x-form" = "credential name"))]
+    pub(super) credential: Option<String>,
+}
+
+/// `[roles.NAME]`.
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Role {
+    /// What the role may do: `"<method>"` or `"<method>:native/<tool>"`, where `*` stands for any text within a
+    /// segment and `**` for any text.
+    #[schemars(extend("x-form" = "patterns"))]
+    pub(super) allow: Vec<String>,
+    /// What the role may not do, whatever another rule allows.
+    #[schemars(extend("x-form" = "patterns"))]
+    pub(super) deny: Vec<String>,
+}
+
+/// `[rbac]`.
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Rbac {
+    /// Roles of a caller without a credential, on a listener with `auth_required = false`.
+    #[schemars(extend("x-form" = "names of roles"))]
+    pub(super) anonymous_roles: Vec<String>,
+}
+
+/// `[rate_limits.NAME]`.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["key", "rate"]))]
+pub(super) struct RateLimit {
+    /// Whose requests are counted together.
+    #[schemars(with = "RateKey")]
+    pub(super) key: Option<RateKey>,
+    /// Requests per `period`.
+    #[schemars(with = "u64", range(min = 1, max = 1_000_000_000), extend("x-unit" = "requests"))]
+    pub(super) rate: Option<u64>,
+    /// The period of `rate`.
+    #[schemars(extend("x-minimum" = "100ms", "x-maximum" = "24h"))]
+    pub(super) period: Time,
+    /// Requests that may come at once beyond the steady rate.
+    #[schemars(range(min = 1, max = 1_000_000_000), extend("x-unit" = "requests"))]
+    pub(super) burst: u64,
+}
+
+/// `rate_limits.NAME.key`.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum RateKey {
+    /// Each client address has its own bucket (IPv6: each /64 network).
+    Ip,
+    /// One bucket for all.
+    Global,
+}
+
+/// `[native]`.
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Native {
+    /// The built-in tools that are served: `"echo"`, `"time"`, `"countdown"`.
+    #[schemars(extend("x-form" = "names of tools"))]
+    pub(super) enable: Vec<String>,
+}
+
+/// `[log]`.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Log {
+    /// How lines are written.
+    #[schemars(extend("x-reload" = "restart"))]
+    pub(super) format: LogFormat,
+    /// What is logged: `"error"`, `"warn"`, `"info"`, `"debug"`, `"trace"`, also per module as in
+    /// `"info,mcpring::pipeline=debug"`.
+    #[schemars(extend("x-reload" = "restart", "x-form" = "log filter"))]
+    pub(super) level: String,
+    /// Whether every request is logged; `false` logs only what was refused or failed.
+    #[schemars(extend("x-reload" = "restart"))]
+    pub(super) access_log: bool,
+}
+
+/// `runtime.shards`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shards {
+    /// One for each CPU.
+    Auto,
+    /// So many.
+    Count(u32),
+}

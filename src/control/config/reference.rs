@@ -1,0 +1,91 @@
+//! The settings reference: a Markdown table of every setting, printed by `mcpring schema --format markdown`.
+//! Next: `settings`, where it comes from.
+
+use super::settings::{Presence, Reload, Setting, Shape, quoted, settings};
+
+/// All settings, one table of Markdown for each table of the file.
+pub fn markdown() -> String {
+    let root = settings();
+    let mut text = "# Settings of mcpring.toml\n\n\
+        Durations are `\"250ms\"`, `\"30s\"`, `\"15m\"`, `\"24h\"`, `\"90d\"`; sizes `\"512B\"`, `\"64KiB\"`, `\"10MiB\"`. \
+        Relative paths are relative to the file's folder. *Live* settings change on SIGHUP, *restart* ones when the \
+        process starts again.\n"
+        .to_owned();
+    section("", root.inner(), &mut text);
+    text
+}
+
+/// The settings of one table, then the tables in it.
+fn section(path: &str, settings: &[Setting], text: &mut String) {
+    let (tables, values): (Vec<_>, Vec<_>) =
+        settings.iter().partition(|setting| !setting.shape.inner().is_empty());
+    if !values.is_empty() {
+        text.push_str("\n| key | type | default | range | change | meaning |\n|---|---|---|---|---|---|\n");
+        values.iter().for_each(|setting| text.push_str(&row(path, setting)));
+    }
+    for setting in tables {
+        let (inner, title) = match &setting.shape {
+            Shape::Named(_) => (join(path, &format!("{}.NAME", setting.key)), "[{}]"),
+            Shape::List { .. } => (join(path, &setting.key), "[[{}]]"),
+            Shape::Boolean
+            | Shape::Integer { .. }
+            | Shape::Text { .. }
+            | Shape::Time { .. }
+            | Shape::Size { .. }
+            | Shape::Words(_)
+            | Shape::WordOr(..)
+            | Shape::Table { .. } => (join(path, &setting.key), "[{}]"),
+        };
+        let required = if matches!(setting.presence, Presence::Required) { " Required." } else { "" };
+        text.push_str(&format!("\n## `{}`\n\n{}{required}\n", title.replace("{}", &inner), setting.meaning));
+        section(&inner, setting.shape.inner(), text);
+    }
+}
+
+/// One row.
+fn row(table: &str, setting: &Setting) -> String {
+    let mut meaning = setting.meaning.clone();
+    if let Shape::Words(words) = &setting.shape {
+        for word in words {
+            meaning.push_str(&format!(" `{}`: {}", quoted(&word.word), word.meaning));
+        }
+    }
+    let default = match &setting.presence {
+        Presence::Default(value) => format!("`{value}`"),
+        Presence::Required | Presence::Depends(_) | Presence::Table => setting.default().to_owned(),
+    };
+    let change = match setting.reload {
+        Reload::Live => "live",
+        Reload::Restart => "restart",
+    };
+    let cells = [
+        format!("`{}`", join(table, &setting.key)),
+        kind(setting),
+        default,
+        setting.shape.range(),
+        change.into(),
+        meaning,
+    ];
+    format!("| {} |\n", cells.map(|cell| cell.replace('|', "\\|")).join(" | "))
+}
+
+/// The type in words.
+fn kind(setting: &Setting) -> String {
+    let name = match &setting.shape {
+        Shape::Boolean => "boolean",
+        Shape::Integer { .. } => "integer",
+        Shape::Text { .. } => "string",
+        Shape::Time { .. } => return "duration".to_owned(),
+        Shape::Size { .. } => return "size".to_owned(),
+        Shape::Words(_) => "word",
+        Shape::WordOr(..) => "word or integer",
+        Shape::List { .. } => "list",
+        Shape::Table { .. } | Shape::Named(_) => "table",
+    };
+    if setting.unit.is_empty() { name.to_owned() } else { format!("{name} ({})", setting.unit) }
+}
+
+/// The path of a key.
+fn join(table: &str, key: &str) -> String {
+    if table.is_empty() { key.to_owned() } else { format!("{table}.{key}") }
+}

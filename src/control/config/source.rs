@@ -1,0 +1,92 @@
+//! Where the text of a configuration comes from: a named file, the first that exists of the usual places, or memory.
+//! Next: `tree`, which reads the text.
+
+use std::env;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use super::problem::{Code, Problem, Problems};
+
+/// No configuration is longer; a file that is was named by mistake.
+const TEXT_BYTES_MAX: u64 = 1 << 20;
+
+/// Where a configuration is.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// In a file. Relative paths in it are relative to its folder.
+    File(PathBuf),
+    /// Here. Relative paths in it are relative to the current folder.
+    Text {
+        /// What problems call it.
+        name: String,
+        /// TOML.
+        text: String,
+    },
+}
+
+impl Source {
+    /// The file that was named, or `$MCPRING_CONFIG`, or the first that exists of `./mcpring.toml`,
+    /// `$XDG_CONFIG_HOME/mcpring/mcpring.toml` and `/etc/mcpring/mcpring.toml`. Fails when there is none.
+    pub fn find(named: Option<PathBuf>) -> Result<Self, Problems> {
+        let variable = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        if let Some(file) = named.or_else(|| variable("MCPRING_CONFIG")) {
+            return Ok(Self::File(file));
+        }
+        let user = variable("XDG_CONFIG_HOME").or_else(|| variable("HOME").map(|home| home.join(".config")));
+        let places = [
+            Some(PathBuf::from("mcpring.toml")),
+            user.map(|folder| folder.join("mcpring/mcpring.toml")),
+            Some(PathBuf::from("/etc/mcpring/mcpring.toml")),
+        ];
+        let places: Vec<PathBuf> = places.into_iter().flatten().collect();
+        if let Some(file) = places.iter().find(|file| file.exists()) {
+            return Ok(Self::File(file.clone()));
+        }
+        let tried = places.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", ");
+        let mut problem = Problem::new(Code::NoFile, None, "there is no configuration file");
+        problem.note(format!("looked for {tried}"));
+        problem.help("name one with --config FILE, or try `mcpring dev`, which needs none");
+        Err(Problems::without_source(vec![problem]))
+    }
+
+    /// What problems call it.
+    pub fn name(&self) -> String {
+        match self {
+            Self::File(file) => file.display().to_string(),
+            Self::Text { name, .. } => name.clone(),
+        }
+    }
+
+    /// The file, if it is one.
+    pub(super) fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(file) => Some(file),
+            Self::Text { .. } => None,
+        }
+    }
+
+    /// The text.
+    pub(super) fn read(&self) -> Result<String, Problems> {
+        let file = match self {
+            Self::Text { text, .. } => return Ok(text.clone()),
+            Self::File(file) => file,
+        };
+        bounded(file).map_err(|error| {
+            let message = format!("can not read the configuration file {}", file.display());
+            let mut problem = Problem::new(Code::NoFile, None, message);
+            problem.note(error.to_string()).help("check the path and its permissions");
+            Problems::without_source(vec![problem])
+        })
+    }
+}
+
+/// The content of a file that is text and not too long.
+fn bounded(file: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    let read = File::open(file)?.take(TEXT_BYTES_MAX + 1).read_to_string(&mut text)?;
+    if u64::try_from(read).is_ok_and(|read| read > TEXT_BYTES_MAX) {
+        return Err(io::Error::other("it is longer than 1 MiB"));
+    }
+    Ok(text)
+}

@@ -1,0 +1,312 @@
+//! The life of the process: load, start, announce, then signals until the end.
+//! SIGTERM and SIGINT drain; a second one ends the process at once with 128 + its number, as a shell would say it.
+//! SIGHUP reloads, or drains where there is no file to reload. SIGUSR1 logs the counters.
+//! Never: work for a request; this thread may block on files.
+//! Next: `server`, what is started and reloaded.
+
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing::Level;
+
+use super::banner;
+use super::certs::warm;
+use super::config::checked::{Config, ListenerSecurity};
+use super::config::{self, Colour, Loaded, Problems};
+use super::log::Logger;
+use super::log::line::Entry;
+use super::moment;
+use super::options::{Check, RunOptions};
+use super::problem::{Exit, Problem, exit_code};
+use super::publish::{CertificateFact, Hsts, Kept, Materials, load_materials};
+use super::server::{Prepared, Server};
+use crate::shard::driver::Driver;
+
+/// How often a drain asks whether the shards have ended.
+const DRAIN_POLL: Duration = Duration::from_millis(5);
+/// How often a running server looks whether its shards are still there.
+const LIFE_POLL: Duration = Duration::from_secs(1);
+
+/// What SIGHUP means.
+pub enum Hangup {
+    /// Load the file again.
+    Reload(RunOptions),
+    /// The terminal is gone, and there is no file: end.
+    Drain,
+}
+
+/// What a server is started from.
+pub struct Start {
+    /// When the process began.
+    pub began: Instant,
+    /// Checked.
+    pub config: Config,
+    /// Certificates and keys.
+    pub materials: Materials,
+    /// What outlives reloads.
+    pub kept: Kept,
+    /// Whether browsers are told to insist on HTTPS.
+    pub hsts: Hsts,
+    /// What SIGHUP means.
+    pub hangup: Hangup,
+}
+
+/// What there is to tell once the server accepts.
+pub struct Ready<'a> {
+    /// As it runs.
+    pub config: &'a Config,
+    /// Where each listener accepts.
+    pub addresses: &'a [SocketAddr],
+    /// Of every shard.
+    pub driver: Driver,
+    /// What is served.
+    pub certificates: &'a [CertificateFact],
+    /// What the operator should know.
+    pub warnings: &'a [Problem],
+    /// Since the process began.
+    pub elapsed: Duration,
+    /// The log.
+    pub log: &'a Logger,
+}
+
+/// `mcpring run`.
+pub fn run(options: RunOptions) -> ExitCode {
+    let began = Instant::now();
+    let loaded = match config::load(&options.source, &options.overrides) {
+        Ok(loaded) => loaded,
+        Err(problems) => return refuse_configuration(&problems),
+    };
+    let Loaded { config, warnings } = loaded;
+    if config.listeners.iter().any(|listener| matches!(listener.security, ListenerSecurity::Tls(_))) {
+        // 21 ms on another core while this one reads files.
+        warm::gather_entropy();
+    }
+    let start = Kept::build().map_err(|problem| vec![problem]).and_then(|mut kept| {
+        let materials = load_materials(&config, &mut kept, moment::unix_now_s())?;
+        Ok((materials, kept))
+    });
+    let (materials, kept) = match start {
+        Ok(start) => start,
+        Err(problems) => return refuse(&problems),
+    };
+    if options.check == Check::Only {
+        return check(config, materials, kept, &warnings);
+    }
+    let hangup = Hangup::Reload(options);
+    let start = Start { began, config, materials, kept, hsts: Hsts::Sent, hangup };
+    serve(start, |ready| banner::announce_run(ready, &warnings))
+}
+
+/// `mcpring run --check`: all of a start but the shards.
+fn check(config: Config, materials: Materials, kept: Kept, warnings: &Problems) -> ExitCode {
+    match Prepared::build(config, materials, kept, Hsts::Sent) {
+        Ok(prepared) => {
+            let mut text = if warnings.is_empty() { String::new() } else { warnings.to_text(Colour::Plain) };
+            prepared.warnings.iter().for_each(|warning| text.push_str(&format!("{warning}\n")));
+            say(&text);
+            ExitCode::SUCCESS
+        }
+        Err(problems) => refuse(&problems),
+    }
+}
+
+/// Starts, announces, and stays until a signal ends it.
+pub fn serve(start: Start, announce: impl FnOnce(&Ready<'_>)) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return refuse(&[unavailable("cannot start the control thread", &error)]),
+    };
+    runtime.block_on(async {
+        // Before the first shard: a signal that comes early must drain, not kill.
+        let mut signals = match Signals::build() {
+            Ok(signals) => signals,
+            Err(error) => return refuse(&[unavailable("cannot listen for signals", &error)]),
+        };
+        match launch(start, announce) {
+            Ok((mut server, hangup)) => {
+                let cause = signals.wait(&mut server, &hangup).await;
+                drain(server, &mut signals).await;
+                match cause {
+                    Cause::Asked => ExitCode::SUCCESS,
+                    Cause::ShardsEnded => ExitCode::FAILURE,
+                }
+            }
+            Err(problems) => refuse(&problems),
+        }
+    })
+}
+
+fn launch(start: Start, announce: impl FnOnce(&Ready<'_>)) -> Result<(Server, Hangup), Vec<Problem>> {
+    let Start { began, config, materials, kept, hsts, hangup } = start;
+    let prepared = Prepared::build(config, materials, kept, hsts)?;
+    let log = Logger::start(&prepared.config.log).map_err(|problem| vec![problem])?;
+    let config = Arc::clone(&prepared.config);
+    let (driver, addresses) = (prepared.driver, prepared.addresses.clone());
+    let (warnings, certificates) = (prepared.warnings.clone(), prepared.certificates.clone());
+    let server = prepared.launch(log).map_err(|problem| vec![problem])?;
+    announce(&Ready {
+        config: &config,
+        addresses: &addresses,
+        driver,
+        certificates: &certificates,
+        warnings: &warnings,
+        elapsed: began.elapsed(),
+        log: &server.log,
+    });
+    Ok((server, hangup))
+}
+
+/// Why the server ends.
+enum Cause {
+    Asked,
+    /// Every shard is gone, which only a bug of ours can do.
+    ShardsEnded,
+}
+
+/// The signals this process answers.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+    user1: Signal,
+}
+
+impl Signals {
+    fn build() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+            user1: signal(SignalKind::user_defined1())?,
+        })
+    }
+
+    /// The next request to end, by its signal.
+    async fn end(&mut self) -> SignalKind {
+        tokio::select! {
+            _ = self.terminate.recv() => SignalKind::terminate(),
+            _ = self.interrupt.recv() => SignalKind::interrupt(),
+        }
+    }
+
+    /// Serves signals until one says to end.
+    async fn wait(&mut self, server: &mut Server, hangup: &Hangup) -> Cause {
+        let mut life = tokio::time::interval_at((Instant::now() + LIFE_POLL).into(), LIFE_POLL);
+        let mut entropy = Some(());
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return Cause::Asked,
+                _ = self.interrupt.recv() => return Cause::Asked,
+                _ = self.user1.recv() => server.log.counters(),
+                _ = self.hangup.recv() => match hangup {
+                    Hangup::Reload(options) => reload(server, options),
+                    Hangup::Drain => return Cause::Asked,
+                },
+                _ = life.tick() => {
+                    if entropy.take().is_some() {
+                        // A server without TLS starts without randomness; now nobody waits for the 21 ms.
+                        warm::gather_entropy();
+                    }
+                    if server.is_finished() {
+                        server.log.entry(Entry::new(Level::ERROR, "shards_ended"));
+                        return Cause::ShardsEnded;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Loads the file again and moves to it, or says why not.
+fn reload(server: &mut Server, options: &RunOptions) {
+    let began = Instant::now();
+    let loaded = match config::load(&options.source, &options.overrides) {
+        Ok(loaded) => loaded,
+        Err(problems) => {
+            log_problems(&server.log, Level::ERROR, &problems);
+            return log_refused(server);
+        }
+    };
+    log_problems(&server.log, Level::WARN, &loaded.warnings);
+    match server.reload(loaded.config) {
+        Ok(done) => {
+            done.warnings.iter().for_each(|warning| server.log.problem(warning));
+            let mut entry = Entry::new(Level::INFO, "reloaded").with("generation", done.generation);
+            for (name, list) in
+                [("added", done.added), ("closed", done.closed), ("restart_needed", done.restart)]
+            {
+                if !list.is_empty() {
+                    entry = entry.with(name, list);
+                }
+            }
+            let elapsed_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+            server.log.entry(entry.with("elapsed_us", elapsed_us));
+        }
+        Err(problems) => {
+            problems.iter().for_each(|problem| server.log.problem(problem));
+            log_refused(server);
+        }
+    }
+}
+
+fn log_refused(server: &Server) {
+    let message = "the configuration that was running keeps running";
+    server.log.entry(Entry::new(Level::ERROR, "reload_refused").with("message", message));
+}
+
+/// One entry a problem of the configuration.
+pub fn log_problems(log: &Logger, level: Level, problems: &Problems) {
+    if let serde_json::Value::Array(list) = problems.to_json() {
+        for problem in list {
+            log.entry(Entry::new(level, "problem").with("problem", problem));
+        }
+    }
+}
+
+/// Finishes what is in flight, at most for `runtime.shutdown_grace`.
+async fn drain(server: Server, signals: &mut Signals) {
+    let (began, grace) = (Instant::now(), server.runtime().shutdown_grace);
+    server.log.entry(Entry::new(Level::INFO, "draining").with("connections", server.open_connections()));
+    server.drain();
+    let mut poll = tokio::time::interval(DRAIN_POLL);
+    while !server.is_finished() && began.elapsed() < grace {
+        tokio::select! {
+            _ = poll.tick() => {}
+            kind = signals.end() => {
+                // Asked twice: the connections and the rest of the log are given up.
+                std::process::exit(128 + kind.as_raw_value());
+            }
+        }
+    }
+    let cut = if server.is_finished() { 0 } else { server.open_connections() };
+    let (level, elapsed_ms) = (if cut == 0 { Level::INFO } else { Level::WARN }, began.elapsed().as_millis());
+    let entry = Entry::new(level, "stopped").with("connections_cut", cut);
+    server.log.entry(entry.with("elapsed_ms", u64::try_from(elapsed_ms).unwrap_or(u64::MAX)));
+    server.finish();
+}
+
+/// Prints what stands in the way and gives the exit code.
+pub fn refuse(problems: &[Problem]) -> ExitCode {
+    let text: String = problems.iter().map(|problem| format!("{problem}\n")).collect();
+    say(&text);
+    ExitCode::from(exit_code(problems).max(1))
+}
+
+fn refuse_configuration(problems: &Problems) -> ExitCode {
+    say(&problems.to_text(banner::colour()));
+    let exit = if problems.is_permission_only() { Exit::Permission } else { Exit::Configuration };
+    ExitCode::from(exit.code())
+}
+
+fn unavailable(what: &str, error: &io::Error) -> Problem {
+    Problem::error("E0407", format!("{what}: {}", super::files::reason(error))).exit(Exit::Unavailable)
+}
+
+/// To stderr. Nobody listening is no reason to fail.
+pub fn say(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}

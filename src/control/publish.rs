@@ -1,0 +1,283 @@
+//! From a checked configuration to what the shards read: secrets loaded, TLS built, header lines made once,
+//! patterns compiled, all in one immutable `Snapshot`.
+//! Never: a socket (`start` binds), a change to what runs.
+//! Next: `pipeline/snapshot.rs`, what comes out.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rustls::ServerConfig;
+
+use super::certs::load::{Identity, load_identity};
+use super::certs::{Tickets, build_server_config};
+use super::config::checked::{self, Config, HeaderPreset, ListenerSecurity};
+use super::keys::{load_keys, no_keys, role_bit};
+use super::log::access_log_of;
+use super::problem::{Exit, Problem};
+use crate::pipeline::authenticate::KeyTable;
+use crate::pipeline::authorize::Policy;
+use crate::pipeline::seal::Sealer;
+use crate::pipeline::snapshot::{Listener, Security, Snapshot};
+use crate::tools;
+
+/// What outlives a reload, so that sessions and tickets do too.
+pub struct Kept {
+    /// TLS ticket keys by profile.
+    pub tickets: Tickets,
+    /// The key of legacy session ids.
+    pub sealer: Arc<Sealer>,
+}
+
+impl Kept {
+    /// Fresh keys. The sealer's comes from the kernel: aws-lc's own generator takes 21 ms to start, which a
+    /// server without TLS need not wait for.
+    pub fn build() -> Result<Self, Problem> {
+        let mut key = zeroize::Zeroizing::new([0; 32]);
+        let failed = || Problem::error("E0353", "the kernel gives no random bytes").exit(Exit::Unavailable);
+        let read = rustix::rand::getrandom(key.as_mut_slice(), rustix::rand::GetRandomFlags::empty())
+            .map_err(|_| failed())?;
+        if read != key.len() {
+            return Err(failed());
+        }
+        Ok(Self { tickets: Tickets::default(), sealer: Arc::new(Sealer::new(&key)) })
+    }
+}
+
+/// What a configuration names and does not contain.
+pub struct Materials {
+    /// By the index of the TLS profile.
+    pub tls: Vec<Arc<ServerConfig>>,
+    /// API keys.
+    pub keys: KeyTable,
+    /// What the banner tells of the certificates.
+    pub certificates: Vec<CertificateFact>,
+}
+
+/// One certificate, for the banner and the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateFact {
+    /// The profile's name.
+    pub profile: String,
+    /// The certificate's first name.
+    pub name: String,
+    /// Unix seconds.
+    pub expires_at_s: i64,
+}
+
+/// Reads certificates and keys. All problems are listed.
+pub fn load_materials(config: &Config, kept: &mut Kept, now_s: i64) -> Result<Materials, Vec<Problem>> {
+    let (mut tls, mut certificates, mut problems) = (Vec::new(), Vec::new(), Vec::new());
+    for profile in &config.tls {
+        let mut identities = Vec::new();
+        for files in &profile.certificates {
+            match load_identity(&profile.name, files, now_s) {
+                Ok(identity) => {
+                    certificates.push(fact(&profile.name, &identity));
+                    identities.push(identity);
+                }
+                Err(found) => problems.extend(found),
+            }
+        }
+        match build_server_config(profile, &identities, &mut kept.tickets) {
+            Ok(built) => tls.push(built),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    let anonymous = anonymous_bits(config);
+    let keys = match &config.api_key {
+        Some(settings) => load_keys(settings, &config.roles, anonymous),
+        None => Ok(no_keys(anonymous)),
+    };
+    match keys {
+        Ok(keys) if problems.is_empty() => Ok(Materials { tls, keys, certificates }),
+        Ok(_) => Err(problems),
+        Err(found) => {
+            problems.extend(found);
+            Err(problems)
+        }
+    }
+}
+
+/// The facts of one certificate.
+pub fn fact(profile: &str, identity: &Identity) -> CertificateFact {
+    let name = identity.names.first().cloned().unwrap_or_else(|| "(no DNS name)".to_owned());
+    CertificateFact { profile: profile.to_owned(), name, expires_at_s: identity.expires_at_s }
+}
+
+fn anonymous_bits(config: &Config) -> u64 {
+    config.anonymous_roles.iter().fold(0, |bits, &index| bits | role_bit(index))
+}
+
+/// Whether browsers are told to use nothing but HTTPS for this host from now on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hsts {
+    /// On every TLS listener.
+    Sent,
+    /// Nowhere: `localhost` is shared with every other development server of this machine.
+    Omitted,
+}
+
+/// Builds what the shards know of each listener, in the order of the file.
+pub fn build_listeners(config: &Config, tls: &[Arc<ServerConfig>], hsts: Hsts) -> Vec<Arc<Listener>> {
+    let key_header = config.api_key.as_ref().map_or("x-api-key", |keys| keys.header.as_str());
+    config
+        .listeners
+        .iter()
+        .map(|listener| Arc::new(build_listener(listener, tls, key_header, hsts)))
+        .collect()
+}
+
+fn build_listener(
+    listener: &checked::Listener,
+    tls: &[Arc<ServerConfig>],
+    key_header: &str,
+    hsts: Hsts,
+) -> Listener {
+    let security = match listener.security {
+        ListenerSecurity::Plain => Security::Plain,
+        ListenerSecurity::Tls(index) => {
+            let config = tls.get(index).expect("the checked configuration indexes its own TLS profiles");
+            Security::Tls(Arc::clone(config))
+        }
+    };
+    let over_tls = match security {
+        Security::Plain => Hsts::Omitted,
+        Security::Tls(_) => hsts,
+    };
+    Listener {
+        name: listener.name.as_str().into(),
+        security,
+        path: listener.path.clone(),
+        hostnames: listener.hostnames.clone(),
+        origins: listener.origins.clone(),
+        admission: listener.admission,
+        key_header: key_header.to_owned(),
+        header_block: encode_header_block(listener.headers, over_tls),
+    }
+}
+
+/// The strict preset without HSTS. There is no Server header: it only tells an attacker where to look.
+const STRICT_HEADERS: &[(&str, &str)] = &[
+    (
+        "content-security-policy",
+        "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    ),
+    ("x-content-type-options", "nosniff"),
+    ("x-frame-options", "DENY"),
+    ("referrer-policy", "no-referrer"),
+    (
+        "permissions-policy",
+        "geolocation=(), microphone=(), camera=(), payment=(), usb=(), magnetometer=(), gyroscope=(), accelerometer=()",
+    ),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("cross-origin-embedder-policy", "require-corp"),
+    ("cache-control", "no-store"),
+    // "1" is worse than nothing: the filter it switches on can be used to remove scripts one by one.
+    ("x-xss-protection", "0"),
+];
+
+const HSTS_HEADER: (&str, &str) =
+    ("strict-transport-security", "max-age=31536000; includeSubDomains; preload");
+
+/// The header lines of every response, made once. Names are lower case, each line ends in CRLF.
+fn encode_header_block(preset: HeaderPreset, hsts: Hsts) -> Bytes {
+    let mut block = String::new();
+    let mut encode = |&(name, value): &(&str, &str)| {
+        block.extend([name, ": ", value, "\r\n"]);
+    };
+    match (preset, hsts) {
+        (HeaderPreset::None, Hsts::Sent | Hsts::Omitted) => {}
+        (HeaderPreset::Strict, Hsts::Omitted) => STRICT_HEADERS.iter().for_each(encode),
+        (HeaderPreset::Strict, Hsts::Sent) => {
+            // RFC 6797 7.2: never over plain HTTP.
+            encode(&HSTS_HEADER);
+            STRICT_HEADERS.iter().for_each(encode);
+        }
+    }
+    Bytes::from(block)
+}
+
+/// Puts everything together. `listeners` are by the index that connections remember.
+pub fn build_snapshot(
+    config: &Config,
+    keys: KeyTable,
+    listeners: Vec<Arc<Listener>>,
+    generation: u64,
+    kept: &Kept,
+) -> Result<Arc<Snapshot>, Vec<Problem>> {
+    let registry = tools::demo(&config.native)
+        .map_err(|error| vec![Problem::error("E0360", format!("native.enable: {error}"))])?;
+    let policy = Policy::compile(&config.roles, &registry).map_err(|error| {
+        let role = config.roles.get(error.role).map_or("?", |role| role.name.as_str());
+        let what = format!("roles.{role}: pattern \"{}\": {}", error.pattern.escape_debug(), error.reason);
+        vec![Problem::error("E0361", what)]
+    })?;
+    Ok(Arc::new(Snapshot {
+        generation,
+        server: config.server.clone(),
+        limits: config.limits.clone(),
+        listeners,
+        keys,
+        policy,
+        rate_limits: config.rate_limits.clone(),
+        registry: Arc::new(registry),
+        access_log: access_log_of(&config.log),
+        sealer: Arc::clone(&kept.sealer),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::certs::tests::identity;
+    use super::super::config::checked::{Resumption, TlsProfile, TlsVersion};
+    use super::super::dev::tests::config;
+    use super::*;
+
+    fn lines(preset: HeaderPreset, hsts: Hsts) -> Vec<String> {
+        let block = encode_header_block(preset, hsts);
+        let text = std::str::from_utf8(&block).unwrap();
+        assert!(text.is_empty() || text.ends_with("\r\n"));
+        text.split_terminator("\r\n").map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn writes_the_strict_preset_once_each_in_lower_case() {
+        let strict = lines(HeaderPreset::Strict, Hsts::Sent);
+        let names: Vec<_> = strict.iter().map(|line| line.split_once(": ").unwrap().0).collect();
+        assert_eq!(names.len(), 11);
+        assert_eq!(names.iter().collect::<std::collections::BTreeSet<_>>().len(), names.len());
+        for (line, name) in strict.iter().zip(&names) {
+            let plain = |byte: u8| byte.is_ascii_lowercase() || byte == b'-';
+            assert!(name.bytes().all(plain), "{line}");
+            assert!(line.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' '), "{line}");
+        }
+        assert!(!names.contains(&"server"));
+        assert!(strict.contains(&"x-frame-options: DENY".to_owned()));
+        assert_eq!(strict[0], "strict-transport-security: max-age=31536000; includeSubDomains; preload");
+        assert_eq!(lines(HeaderPreset::Strict, Hsts::Omitted), &strict[1..]);
+        assert!(lines(HeaderPreset::None, Hsts::Sent).is_empty());
+    }
+
+    #[test]
+    fn sends_hsts_over_tls_only_and_never_in_development() {
+        let mut config = config();
+        let mut plain = config.listeners[0].clone();
+        plain.security = ListenerSecurity::Plain;
+        config.listeners = vec![plain, config.listeners[0].clone()];
+        let profile = TlsProfile {
+            name: "dev".to_owned(),
+            min_version: TlsVersion::Tls13,
+            certificates: Vec::new(),
+            resumption: Resumption::Off,
+        };
+        let tls =
+            [build_server_config(&profile, &[identity(&["localhost"])], &mut Tickets::default()).unwrap()];
+        let sent = |hsts| -> Vec<bool> {
+            let listeners = build_listeners(&config, &tls, hsts);
+            listeners.iter().map(|listener| listener.header_block.starts_with(b"strict-transport")).collect()
+        };
+        assert_eq!(sent(Hsts::Sent), [false, true]);
+        assert_eq!(sent(Hsts::Omitted), [false, false]);
+    }
+}

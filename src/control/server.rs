@@ -1,0 +1,276 @@
+//! The running server as the control plane holds it: what was started, and how a reload changes it.
+//! A reload is all or nothing: everything is loaded, built and bound before the shards hear of it.
+//! Never: a signal, a file name; `process` decides when.
+//! Next: `reload` for the plan, `publish` for the snapshot, `start` for the sockets.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+
+use super::certs::warm;
+use super::config::checked::{Config, Runtime};
+use super::log::{Logger, decode_filter};
+use super::moment;
+use super::problem::{Exit, Problem};
+use super::publish::{
+    CertificateFact, Hsts, Kept, Materials, build_listeners, build_snapshot, load_materials,
+};
+use super::reload::{Fate, Plan, Slot, SlotState, plan};
+use super::start;
+use crate::pipeline::event::Count;
+use crate::pipeline::snapshot::{Listener, Security, Snapshot};
+use crate::shard::driver::Driver;
+use crate::shard::fleet::{Fleet, Socket};
+
+/// Everything that can fail before the first shard runs, done.
+pub struct Prepared {
+    /// With `max_connections` as it can be served.
+    pub config: Arc<Config>,
+    kept: Kept,
+    hsts: Hsts,
+    snapshot: Arc<Snapshot>,
+    sockets: Vec<Vec<Socket>>,
+    usable_connections: u64,
+    /// The driver of every shard.
+    pub driver: Driver,
+    /// Where each listener accepts, in the order of the configuration.
+    pub addresses: Vec<SocketAddr>,
+    /// What the operator should know.
+    pub warnings: Vec<Problem>,
+    /// For the banner.
+    pub certificates: Vec<CertificateFact>,
+}
+
+impl Prepared {
+    /// Chooses the driver, binds, builds the first snapshot and pays for the first handshake. All problems are listed.
+    pub fn build(
+        mut config: Config,
+        materials: Materials,
+        kept: Kept,
+        hsts: Hsts,
+    ) -> Result<Self, Vec<Problem>> {
+        let (driver, warning) = start::choose_driver(&config.runtime).map_err(|problem| vec![problem])?;
+        let mut warnings: Vec<Problem> = warning.into_iter().collect();
+        let usable_connections = start::raise_descriptor_limit();
+        warnings.extend(bound_connections(&mut config, usable_connections));
+        let shards = config.runtime.cpus.len();
+        let indices: Vec<(usize, usize)> = (0..config.listeners.len()).map(|index| (index, index)).collect();
+        let Opened { addresses, sockets } = open(&config, &indices, shards)?;
+        let listeners = build_listeners(&config, &materials.tls, hsts);
+        warm_first(&listeners)?;
+        let snapshot = build_snapshot(&config, materials.keys, listeners, 1, &kept)?;
+        let sockets = start::share_out(sockets, shards);
+        let certificates = materials.certificates;
+        Ok(Self {
+            config: Arc::new(config),
+            kept,
+            hsts,
+            snapshot,
+            sockets,
+            usable_connections,
+            driver,
+            addresses,
+            warnings,
+            certificates,
+        })
+    }
+
+    /// Starts the shards. From here on connections are accepted.
+    pub fn launch(self, log: Logger) -> Result<Server, Problem> {
+        let settings = start::build_settings(&self.config.runtime, self.driver);
+        let fleet = Fleet::start(settings, &self.snapshot, self.sockets).map_err(|error| {
+            Problem::error("E0406", format!("cannot start the shards: {}", super::files::reason(&error)))
+                .exit(Exit::Unavailable)
+        })?;
+        log.watch(fleet.events());
+        Ok(Server {
+            slots: self.config.listeners.iter().map(Slot::open).collect(),
+            runtime: self.config.runtime.clone(),
+            snapshot: self.snapshot,
+            usable_connections: self.usable_connections,
+            kept: self.kept,
+            hsts: self.hsts,
+            fleet,
+            log,
+        })
+    }
+}
+
+/// The running server.
+pub struct Server {
+    /// One for each of the snapshot's listeners.
+    slots: Vec<Slot>,
+    /// As the shards were started; a reload changes only `shutdown_grace`.
+    runtime: Runtime,
+    snapshot: Arc<Snapshot>,
+    usable_connections: u64,
+    kept: Kept,
+    hsts: Hsts,
+    fleet: Fleet,
+    /// The log.
+    pub log: Logger,
+}
+
+/// What a reload did.
+pub struct Reloaded {
+    /// Of the snapshot that runs now.
+    pub generation: u64,
+    /// Names of listeners that were opened, and where.
+    pub added: Vec<String>,
+    /// Names of listeners that were closed.
+    pub closed: Vec<String>,
+    /// Settings that wait for a restart.
+    pub restart: Vec<String>,
+    /// What the operator should know.
+    pub warnings: Vec<Problem>,
+}
+
+impl Server {
+    /// Moves to a new configuration, or stays with the old one and says why.
+    pub fn reload(&mut self, mut config: Config) -> Result<Reloaded, Vec<Problem>> {
+        let mut warnings = Vec::new();
+        warnings.extend(bound_connections(&mut config, self.usable_connections));
+        let plan = plan(&self.slots, &self.runtime, &config);
+        decode_filter(&config.log.level).map_err(|problem| vec![problem])?;
+        let materials = load_materials(&config, &mut self.kept, moment::unix_now_s())?;
+        let shards = self.runtime.cpus.len();
+        let opened = open(&config, &added(&plan), shards)?;
+        let built = build_listeners(&config, &materials.tls, self.hsts);
+        warm_first(&built)?;
+        let listeners = place(&self.snapshot.listeners, &plan, &built);
+        let generation = self.snapshot.generation + 1;
+        let snapshot = build_snapshot(&config, materials.keys, listeners, generation, &self.kept)?;
+        let sockets = start::share_out(opened.sockets, shards);
+        self.fleet
+            .publish(&snapshot, sockets, &plan.closed)
+            .map_err(|error| vec![Problem::error("E0405", error.to_string()).exit(Exit::Unavailable)])?;
+        // The shards have it: from here on nothing may fail.
+        let names = |indices: &mut dyn Iterator<Item = usize>| -> Vec<String> {
+            indices.filter_map(|index| self.slots.get(index)).map(|slot| slot.name.clone()).collect()
+        };
+        let closed = names(&mut plan.closed.iter().copied());
+        self.snapshot = snapshot;
+        self.occupy(&plan, &config);
+        self.runtime.shutdown_grace = config.runtime.shutdown_grace;
+        if let Err(problem) = self.log.reload(&config.log) {
+            warnings.push(problem);
+        }
+        let added = plan.placed.iter().zip(&config.listeners).filter(|((_, fate), _)| *fate == Fate::Added);
+        let added = added.map(|(_, listener)| listener.name.clone()).zip(opened.addresses);
+        let added = added.map(|(name, address)| format!("{name} {address}")).collect();
+        Ok(Reloaded { generation, added, closed, restart: plan.restart, warnings })
+    }
+
+    /// Brings the slots in line with the plan that was carried out.
+    fn occupy(&mut self, plan: &Plan, config: &Config) {
+        for &index in &plan.closed {
+            if let Some(slot) = self.slots.get_mut(index) {
+                slot.state = SlotState::Closed;
+            }
+        }
+        for (&(index, fate), listener) in plan.placed.iter().zip(&config.listeners) {
+            let mut fresh = Slot::open(listener);
+            match self.slots.get_mut(index) {
+                Some(slot) => {
+                    if fate == Fate::Kept {
+                        // The socket is the old one, and so is its backlog.
+                        fresh.backlog = slot.backlog;
+                    }
+                    *slot = fresh;
+                }
+                None => self.slots.push(fresh),
+            }
+        }
+    }
+
+    /// Stops accepting; what is in flight is finished.
+    pub fn drain(&self) {
+        self.fleet.drain();
+    }
+
+    /// Whether every shard has ended.
+    pub fn is_finished(&self) -> bool {
+        self.fleet.is_finished()
+    }
+
+    /// How long a drain may take.
+    pub fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
+    /// Connections that are open now.
+    pub fn open_connections(&self) -> u64 {
+        let events = self.fleet.events();
+        let sum = |count| events.iter().map(|events| events.total(count)).sum::<u64>();
+        sum(Count::ListenAccepted).saturating_sub(sum(Count::ListenClosed))
+    }
+
+    /// Writes what is left of the log. Shards that have not ended go with the process.
+    pub fn finish(self) {
+        self.log.finish();
+    }
+}
+
+/// Configuration index and slot of each listener that has to be bound.
+fn added(plan: &Plan) -> Vec<(usize, usize)> {
+    let numbered = plan.placed.iter().enumerate();
+    numbered.filter(|(_, (_, fate))| *fate == Fate::Added).map(|(index, (slot, _))| (index, *slot)).collect()
+}
+
+/// Sockets by slot, and where they accept.
+struct Opened {
+    addresses: Vec<SocketAddr>,
+    sockets: Vec<(usize, Vec<TcpListener>)>,
+}
+
+/// Binds the listeners named by configuration index, or none of them.
+fn open(config: &Config, wanted: &[(usize, usize)], shards: usize) -> Result<Opened, Vec<Problem>> {
+    let (mut opened, mut problems) = (Opened { addresses: Vec::new(), sockets: Vec::new() }, Vec::new());
+    for &(index, slot) in wanted {
+        let Some(listener) = config.listeners.get(index) else { continue };
+        match start::bind(listener, shards) {
+            Ok(bound) => {
+                opened.addresses.push(bound.address);
+                opened.sockets.push((slot, bound.sockets));
+            }
+            Err(problem) => problems.push(problem),
+        }
+    }
+    if problems.is_empty() { Ok(opened) } else { Err(problems) }
+}
+
+/// The listeners of the next snapshot: the running ones with the new ones in their places. A listener that is gone
+/// keeps its entry for the connections it still has.
+fn place(running: &[Arc<Listener>], plan: &Plan, built: &[Arc<Listener>]) -> Vec<Arc<Listener>> {
+    let mut listeners = running.to_vec();
+    for (&(index, _), listener) in plan.placed.iter().zip(built) {
+        match listeners.get_mut(index) {
+            Some(place) => *place = Arc::clone(listener),
+            None => listeners.push(Arc::clone(listener)),
+        }
+    }
+    for &(index, new) in &plan.followed {
+        if let (Some(place), Some(listener)) = (listeners.get_mut(index), built.get(new)) {
+            *place = Arc::clone(listener);
+        }
+    }
+    listeners
+}
+
+/// Runs a first handshake on every TLS configuration, which also shows that each can complete one.
+fn warm_first(listeners: &[Arc<Listener>]) -> Result<(), Vec<Problem>> {
+    for listener in listeners {
+        if let Security::Tls(config) = &listener.security {
+            warm::warm_up(config).map_err(|error| {
+                let what = format!("listener `{}` cannot complete a TLS handshake: {error}", listener.name);
+                vec![Problem::error("E0315", what)]
+            })?;
+        }
+    }
+    Ok(())
+}
+
+fn bound_connections(config: &mut Config, usable: u64) -> Option<Problem> {
+    let (bounded, warning) = start::bound_connections(config.limits.connections_max, usable);
+    config.limits.connections_max = bounded;
+    warning
+}

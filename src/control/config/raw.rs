@@ -148,15 +148,15 @@ pub(super) struct Listener {
     /// Whether a caller must authenticate. `false` lets callers in with `rbac.anonymous_roles`, and is refused on
     /// addresses other than loopback.
     pub(super) auth_required: bool,
-    /// Host names that requests may carry in `Host`, without port. Others are answered with 421.
+    /// Host names that requests may carry in `Host`, without port. Others are refused.
     #[schemars(
         with = "Vec<String>",
         length(min = 1),
         extend("x-default" = "the host of server.public_url, and on loopback localhost, 127.0.0.1 and ::1", "x-form" = "host names")
     )]
     pub(super) hostnames: Option<Vec<String>>,
-    /// Origins that browsers may send, such as `"https://app.example.com"`. Others are answered with 403; a request
-    /// without an Origin passes.
+    /// Origins that browsers may send, such as `"https://app.example.com"`. Others are refused; a request without an
+    /// Origin passes.
     #[schemars(
         with = "Vec<String>",
         extend("x-default" = "the origin of server.public_url", "x-form" = "origins")
@@ -165,7 +165,7 @@ pub(super) struct Listener {
     /// The security headers of every response.
     pub(super) headers: HeaderPreset,
     /// How many connections the kernel keeps waiting for each shard.
-    #[schemars(range(min = 1, max = 65535), extend("x-unit" = "connections"))]
+    #[schemars(range(min = 1, max = 65535), extend("x-reload" = "restart", "x-unit" = "connections"))]
     pub(super) backlog: u32,
     /// Permits plain HTTP on an address other than loopback.
     pub(super) allow_plaintext_network: bool,
@@ -328,10 +328,9 @@ pub(super) struct Log {
     pub(super) format: LogFormat,
     /// What is logged: `"error"`, `"warn"`, `"info"`, `"debug"`, `"trace"`, also per module as in
     /// `"info,mcpring::pipeline=debug"`.
-    #[schemars(extend("x-reload" = "restart", "x-form" = "log filter"))]
+    #[schemars(extend("x-form" = "log filter"))]
     pub(super) level: String,
     /// Whether every request is logged; `false` logs only what was refused or failed.
-    #[schemars(extend("x-reload" = "restart"))]
     pub(super) access_log: bool,
 }
 

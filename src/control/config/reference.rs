@@ -89,3 +89,30 @@ fn kind(setting: &Setting) -> String {
 fn join(table: &str, key: &str) -> String {
     if table.is_empty() { key.to_owned() } else { format!("{table}.{key}") }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn has_a_row_for_every_setting() {
+        let text = markdown();
+        let row = |key: &str| {
+            text.lines().find(|line| line.starts_with(&format!("| `{key}` |"))).map(str::to_owned)
+        };
+        for (key, cells) in [
+            ("limits.max_message_size", "| size | `\"10MiB\"` | 1KiB to 256MiB | live |"),
+            ("runtime.ring_entries", "| integer (entries) | `4096` | 16 to 32768 | restart |"),
+            ("listeners.NAME.address", "| string (address) | required |  | live |"),
+            ("tls.NAME.certificates.key_file", "| string (file) | required |"),
+            ("auth.api_key.pepper.env", "| string (variable name) | none |"),
+            ("version", "| integer | `1` | 1 to 1 | live |"),
+        ] {
+            let row = row(key).unwrap_or_else(|| panic!("{key}\n{text}"));
+            assert!(row.contains(cells), "{row}");
+        }
+        assert!(text.contains("\n## `[[tls.NAME.certificates]]`\n"), "{text}");
+        let columns = |line: &str| line.replace("\\|", "").matches('|').count();
+        assert!(text.lines().filter(|line| line.starts_with('|')).all(|line| columns(line) == 7), "{text}");
+    }
+}

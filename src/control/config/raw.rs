@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 use super::checked::{Driver, HeaderPreset, LogFormat, Resumption, TlsVersion};
 use super::quantity::{Size, Time};
 
+/// Names that an operator chooses are labels elsewhere, so they are short and plain.
+const NAME_PATTERN: &str = "^[A-Za-z0-9_-]{1,64}$";
+
 /// mcpring.toml
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -25,17 +28,20 @@ pub(super) struct File {
     /// What one peer, one message and the whole process may cost.
     pub(super) limits: Limits,
     /// Where the server listens, one table a listener.
+    #[schemars(extend("propertyNames" = { "pattern": NAME_PATTERN }))]
     pub(super) listeners: BTreeMap<String, Listener>,
     /// TLS profiles, one table a profile; listeners name them.
+    #[schemars(extend("propertyNames" = { "pattern": NAME_PATTERN }))]
     pub(super) tls: BTreeMap<String, Tls>,
     /// How callers prove who they are.
     pub(super) auth: Auth,
     /// What callers may do, one table a role. At most 64.
-    #[schemars(extend("maxProperties" = 64))]
+    #[schemars(extend("propertyNames" = { "pattern": NAME_PATTERN }, "maxProperties" = 64))]
     pub(super) roles: BTreeMap<String, Role>,
     /// How roles are given.
     pub(super) rbac: Rbac,
     /// Token buckets, one table a limit. Every request must get a token from each.
+    #[schemars(extend("propertyNames" = { "pattern": NAME_PATTERN }))]
     pub(super) rate_limits: BTreeMap<String, RateLimit>,
     /// The tools built into the server.
     pub(super) native: Native,

@@ -1,6 +1,7 @@
-//! The settings reference: a Markdown table of every setting, printed by `mcpring schema --format markdown`.
+//! The settings reference: Markdown tables of every setting and every problem code, printed by `mcpring schema --format markdown`.
 //! Next: `settings`, where it comes from.
 
+use super::problem::Code;
 use super::settings::{Presence, Reload, Setting, Shape, quoted, settings};
 
 /// All settings, one table of Markdown for each table of the file.
@@ -12,6 +13,10 @@ pub fn markdown() -> String {
         process starts again.\n"
         .to_owned();
     section("", root.inner(), &mut text);
+    text.push_str("\n## Problems\n\n| code | meaning |\n|---|---|\n");
+    for code in Code::ALL {
+        text.push_str(&format!("| `{code}` | {} |\n", code.meaning()));
+    }
     text
 }
 
@@ -112,7 +117,10 @@ mod tests {
             assert!(row.contains(cells), "{row}");
         }
         assert!(text.contains("\n## `[[tls.NAME.certificates]]`\n"), "{text}");
+        assert!(text.contains("\n| `E0101` | No setting has this name. |\n"), "{text}");
         let columns = |line: &str| line.replace("\\|", "").matches('|').count();
-        assert!(text.lines().filter(|line| line.starts_with('|')).all(|line| columns(line) == 7), "{text}");
+        let rows = text.lines().filter(|line| line.starts_with('|'));
+        assert!(rows.clone().count() > 90, "{text}");
+        assert!(rows.map(columns).all(|columns| columns == 7 || columns == 3), "{text}");
     }
 }

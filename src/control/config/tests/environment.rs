@@ -66,6 +66,10 @@ fn accepts_files_that_are_there() {
     assert_eq!(api_key.keys_file, scratch.0.join("keys.toml"));
     assert_eq!(api_key.pepper, SecretSource::File(scratch.0.join("pepper")));
     assert_eq!(loaded.config.tls[0].certificates[0].key_file, scratch.0.join("server.key"));
+    // Those of an override are what the shell completed.
+    let set = ["auth.api_key.keys_file=other.toml".to_owned()];
+    let loaded = load_without_environment(&Source::File(file), &set).unwrap();
+    assert_eq!(loaded.config.api_key.unwrap().keys_file, Path::new("other.toml"));
 }
 
 #[test]

@@ -228,6 +228,8 @@ fn points_into_the_argument_of_a_wrong_override() {
     let frame = "--> --set:1:24\n  |\n1 | limits.max_connections=0\n";
     assert!(found.to_text(Colour::Plain).contains(frame), "{found}");
     assert_eq!(found.to_json()[0]["file"], "--set");
+    let found = problems(GOOD, &["listeners.https.tls=pubic"]);
+    assert!(found.to_text(Colour::Plain).contains("|                     ^^^^^\n"), "{found}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 mod codes;
 mod environment;
+mod forms;
 mod mistakes;
 mod mutations;
 mod values;

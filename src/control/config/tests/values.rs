@@ -95,19 +95,17 @@ fn leaves() -> Vec<(String, Setting)> {
             "rate_limits" => ".per_ip",
             _ => "",
         };
-        match shape {
-            Shape::Named(inner) => collect(*inner, &format!("{path}{name}"), found),
-            Shape::Table { settings, .. } => {
-                for mut setting in settings {
-                    let path = super::super::report::child(path, &setting.key);
-                    if setting.shape.inner().is_empty() || matches!(setting.shape, Shape::List { .. }) {
-                        found.push((path, setting));
-                    } else {
-                        collect(std::mem::replace(&mut setting.shape, Shape::Boolean), &path, found);
-                    }
-                }
+        if let Shape::Named(inner) = shape {
+            return collect(*inner, &format!("{path}{name}"), found);
+        }
+        let Shape::Table { settings, .. } = shape else { panic!("{path} is no table") };
+        for mut setting in settings {
+            let path = super::super::report::child(path, &setting.key);
+            if setting.shape.inner().is_empty() || matches!(setting.shape, Shape::List { .. }) {
+                found.push((path, setting));
+            } else {
+                collect(std::mem::replace(&mut setting.shape, Shape::Boolean), &path, found);
             }
-            _ => panic!("{path} is no table"),
         }
     }
     let mut found = Vec::new();

@@ -13,7 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::config::checked::{self, Config, ListenerSecurity};
 use super::config::{self, Colour, Loaded, Problems, Severity, Source};
-use super::options::{Check, DevOptions, Format, RunOptions};
+use super::options::{Check, DevOptions, Format, RunOptions, Shards};
 use super::{dev, process};
 use crate::shard::driver;
 
@@ -188,13 +188,21 @@ fn serve(run: Run) -> ExitCode {
 
 /// `mcpring dev`.
 fn develop(dev: Dev) -> ExitCode {
+    let folder = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let home = || folder("HOME").map(|home| home.join(".local/share"));
+    let Some(data_dir) =
+        dev.data_dir.or_else(|| folder("XDG_DATA_HOME").or_else(home).map(|dir| dir.join("mcpring")))
+    else {
+        talk("error: neither $XDG_DATA_HOME nor $HOME is set\n  = help: mcpring dev --data-dir DIR\n");
+        return ExitCode::FAILURE;
+    };
     let driver = match dev.driver {
         DriverName::Auto => checked::Driver::Auto,
         DriverName::IoUring => checked::Driver::IoUring,
         DriverName::Epoll => checked::Driver::Epoll,
     };
-    let shards = dev.shards.map(NonZeroUsize::get);
-    dev::run(DevOptions { port: dev.port, data_dir: dev.data_dir, driver, shards, format: dev.format })
+    let shards = dev.shards.map_or(Shards::Auto, Shards::Count);
+    dev::run(DevOptions { port: dev.port, data_dir, driver, shards, format: dev.format })
 }
 
 /// `mcpring validate`.

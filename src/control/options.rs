@@ -1,6 +1,7 @@
 //! What the command line asks `run` and `dev` to do.
 //! Next: `process`, `dev`.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use super::config::Source;
@@ -31,14 +32,23 @@ pub enum Check {
 pub struct DevOptions {
     /// TCP port on loopback; 0 is one of the kernel's choice.
     pub port: u16,
-    /// Folder of the local CA instead of the user's data folder.
-    pub data_dir: Option<PathBuf>,
+    /// Where the local CA is kept.
+    pub data_dir: PathBuf,
     /// Which driver.
     pub driver: Driver,
-    /// How many shards; none for one a CPU.
-    pub shards: Option<usize>,
+    /// How many shards.
+    pub shards: Shards,
     /// How the banner is written.
     pub format: Format,
+}
+
+/// `--shards`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shards {
+    /// One for each CPU.
+    Auto,
+    /// So many.
+    Count(NonZeroUsize),
 }
 
 /// `--format`.

@@ -63,7 +63,10 @@ impl Target {
     /// # Errors
     /// When no complete answer arrives in time.
     pub fn ask(&self, request: &[u8]) -> Result<Vec<u8>> {
-        self.open()?.ask(request)
+        let mut opened = self.open()?;
+        let answer = opened.ask(request)?;
+        opened.close()?;
+        Ok(answer)
     }
 
     /// Asks again and again on new connections until an answer comes; returns it and when it came.
@@ -101,6 +104,15 @@ impl Opened {
             }
         }
         Ok(bytes)
+    }
+
+    /// Says goodbye, as TLS asks, and closes.
+    fn close(mut self) -> Result<()> {
+        if let Some(session) = &mut self.session {
+            session.send_close_notify();
+            session.write_tls(&mut self.socket)?;
+        }
+        Ok(())
     }
 }
 

@@ -7,10 +7,10 @@ use anyhow::{Context, Result};
 use mcpring_bench::handshakes::{self, Handshakes};
 use mcpring_bench::idle::{self, Idle};
 use mcpring_bench::machine::{Line, Machine};
+use mcpring_bench::peer::{Kind, Stage, Wire};
 use serde::Serialize;
 
 use crate::Arguments;
-use crate::peer::{Kind, Stage, Wire};
 
 /// Client threads that shake hands.
 const THREADS: usize = 8;
@@ -74,7 +74,7 @@ pub(crate) fn measure(
 
 fn first_answer(stage: &Stage, kind: Kind, wire: Wire) -> Result<f64> {
     let running = stage.start(kind)?;
-    let target = running.target(wire)?;
+    let target = running.target(wire);
     let request = stage.request(target.address)?;
     let (_, answered) = target.ask_until_answered(&request, Duration::from_secs(10))?;
     let ms = (answered - running.started_at).as_secs_f64() * 1e3;
@@ -83,7 +83,7 @@ fn first_answer(stage: &Stage, kind: Kind, wire: Wire) -> Result<f64> {
 
 fn idle_memory(arguments: &Arguments, stage: &Stage, kind: Kind, wire: Wire) -> Result<Idle> {
     let running = stage.start(kind)?;
-    let target = running.target(wire)?;
+    let target = running.target(wire);
     let request = stage.request(target.address)?;
     target.ask_until_answered(&request, Duration::from_secs(10))?;
     idle::measure(&target, &request, &stage.scenario.expect, arguments.idle, running.pid())
@@ -103,7 +103,7 @@ fn shake_hands(
     for round in 1..=arguments.rounds {
         for (kind, runs) in &mut found {
             let running = stage.start(*kind)?;
-            let target = running.target(Wire::Tls)?;
+            let target = running.target(Wire::Tls);
             let request = stage.request(target.address)?;
             target.ask_until_answered(&request, Duration::from_secs(10))?;
             let window = Duration::from_secs_f64(arguments.handshake_seconds);

@@ -1,13 +1,12 @@
 //! `compare`: starts the server under test and its peers in turn on one processor, puts each under the same
 //! load from another, alternating, and prints one table; every raw line is kept.
-//! Next: `peer`, how each is started; `extras`, memory, first answer and handshakes; `table`, the reading.
+//! Next: `mcpring_bench::peer`, how each is started; `extras`, memory, first answer and handshakes; `table`, the reading.
 
-mod peer;
 mod extras;
 mod table;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -15,8 +14,8 @@ use clap::Parser;
 use mcpring_bench::affinity;
 use mcpring_bench::load::report::Report;
 use mcpring_bench::machine::{Line, Machine};
+use mcpring_bench::peer::{Kind, Stage, Wire};
 
-use crate::peer::{Kind, Stage, Wire};
 use crate::table::Sample;
 
 /// Compares the server with its peers.
@@ -76,7 +75,12 @@ fn main() -> Result<()> {
     }
     let machine = Machine::read();
     affinity::pin(arguments.load_cpu)?;
-    let stage = Stage::build(&arguments)?;
+    let stage = Stage::build(
+        &arguments.harness,
+        &arguments.scenario,
+        arguments.server.as_deref(),
+        arguments.server_cpu,
+    )?;
     measure(&arguments, &stage, &machine)
         .with_context(|| format!("configurations and logs of this run are in {}", stage.folder.display()))?;
     stage.clear()
@@ -108,10 +112,12 @@ fn requests(
                     if !kind.speaks(wire) {
                         continue;
                     }
-                    let report = load_once(arguments, stage, kind, wire, connections)
-                        .with_context(|| format!("{} {wire:?} {connections} connections", kind.name()))?;
+                    let report = load_once(arguments, stage, kind, wire, connections).with_context(|| {
+                        format!("{} {} {connections} connections", kind.name(), wire.name())
+                    })?;
                     eprintln!(
-                        "round {round} {wire:?} {connections:>3} {:<5} {:>8.3} us/request {:>8} requests/s",
+                        "round {round} {:<5} {connections:>3} {:<5} {:>8.3} us/request {:>8} requests/s",
+                        wire.name(),
                         kind.name(),
                         report.server_cpu_us.unwrap_or_default(),
                         report.requests_per_s,
@@ -137,20 +143,11 @@ fn load_once(
     connections: usize,
 ) -> Result<Report> {
     let running = stage.start(kind)?;
-    let target = running.target(wire)?;
+    let target = running.target(wire);
     target.ask_until_answered(&stage.request(target.address)?, Duration::from_secs(10))?;
-    let mut command = Command::new(stage.program("load")?);
-    command
-        .arg(target.address.to_string())
-        .arg("--scenario")
-        .arg(&stage.scenario_file)
-        .args(["--key", &stage.key, "--connections", &connections.to_string()])
-        .args(["--warmup", &arguments.warmup.to_string(), "--seconds", &arguments.seconds.to_string()])
-        .args(["--pid", &running.pid().to_string(), "--cpu", &arguments.load_cpu.to_string()])
-        .stderr(Stdio::inherit());
-    if wire == Wire::Tls {
-        command.arg("--ca").arg(stage.folder.join("ca.pem"));
-    }
+    let mut command = stage.load(&running, wire, connections, arguments.load_cpu)?;
+    command.args(["--warmup", &arguments.warmup.to_string(), "--seconds", &arguments.seconds.to_string()]);
+    command.stderr(Stdio::inherit());
     let output = command.output().context("start load")?;
     if !output.status.success() {
         bail!("load failed: {}", output.status);

@@ -5,9 +5,10 @@ use std::fmt::Write as _;
 
 use mcpring_bench::load::report::Report;
 use mcpring_bench::machine::Machine;
+use mcpring_bench::peer::{Kind, Stage, Wire};
+use mcpring_bench::spread::Spread;
 
 use crate::extras::Extras;
-use crate::peer::{Kind, Stage, Wire};
 
 /// One run.
 pub(crate) struct Sample {
@@ -16,23 +17,6 @@ pub(crate) struct Sample {
     pub(crate) connections: usize,
     pub(crate) round: usize,
     pub(crate) report: Report,
-}
-
-/// Median and range.
-struct Spread {
-    median: f64,
-    low: f64,
-    high: f64,
-}
-
-fn spread(mut values: Vec<f64>) -> Option<Spread> {
-    values.sort_by(f64::total_cmp);
-    let (low, high) = (*values.first()?, *values.last()?);
-    let middle = values.len() / 2;
-    let upper = *values.get(middle)?;
-    let lower = *values.get(middle.saturating_sub(1))?;
-    let median = if values.len().is_multiple_of(2) { f64::midpoint(lower, upper) } else { upper };
-    Some(Spread { median, low, high })
 }
 
 fn cpu(report: &Report) -> f64 {
@@ -68,7 +52,7 @@ fn requests_table(samples: &[Sample]) -> String {
         let _ = writeln!(
             text,
             "{:<5} {connections:>5} {:<6} {:>7.2} {:>13.0} {:>9.1} {:>9.1} {:>10.2}  {:<22} {}",
-            wire_name(wire),
+            wire.name(),
             kind.name(),
             of(cpu),
             of(rate),
@@ -82,13 +66,6 @@ fn requests_table(samples: &[Sample]) -> String {
     text
 }
 
-fn wire_name(wire: Wire) -> &'static str {
-    match wire {
-        Wire::Plain => "plain",
-        Wire::Tls => "tls",
-    }
-}
-
 fn median(
     samples: &[Sample],
     kind: Kind,
@@ -99,9 +76,8 @@ fn median(
     let values = samples
         .iter()
         .filter(|sample| (sample.kind, sample.wire, sample.connections) == (kind, wire, connections))
-        .map(|sample| field(&sample.report))
-        .collect();
-    spread(values).map_or(f64::NAN, |spread| spread.median)
+        .map(|sample| field(&sample.report));
+    Spread::of(values).map_or(f64::NAN, |spread| spread.median)
 }
 
 /// Ours over another's, round by round.
@@ -122,7 +98,7 @@ fn ratio(
         let other = find(kind, other_wire, round)?;
         Some(field(&ours.report) / field(&other.report))
     });
-    spread(values.collect())
+    Spread::of(values)
 }
 
 fn ratio_text(
@@ -137,9 +113,8 @@ fn ratio_text(
         (Kind::Ours, Wire::Tls) => (Wire::Plain, " own plain"),
         (Kind::Echo | Kind::Nginx | Kind::Rmcp | Kind::Rustls, _) => (wire, ""),
     };
-    ratio(samples, (kind, other), (wire, connections), field).map_or_else(String::new, |found| {
-        format!("{:.2} ({:.2}-{:.2}){note}", found.median, found.low, found.high)
-    })
+    ratio(samples, (kind, other), (wire, connections), field)
+        .map_or_else(String::new, |found| format!("{found}{note}"))
 }
 
 fn extras_table(extras: &Extras) -> String {
@@ -148,10 +123,8 @@ fn extras_table(extras: &Extras) -> String {
         text.push_str("\nstart to first answer, ms: median (range)\n");
     }
     for (kind, wire, starts) in &extras.first {
-        if let Some(found) = spread(starts.clone()) {
-            let (median, low, high) = (found.median, found.low, found.high);
-            let _ =
-                writeln!(text, "{:<5} {:<6} {median:.1} ({low:.1}-{high:.1})", wire_name(*wire), kind.name());
+        if let Some(found) = Spread::of(starts.iter().copied()) {
+            let _ = writeln!(text, "{:<5} {:<6} {found}", wire.name(), kind.name());
         }
     }
     if !extras.idle.is_empty() {
@@ -161,7 +134,7 @@ fn extras_table(extras: &Extras) -> String {
         let _ = writeln!(
             text,
             "{:<5} {:<6} {:>7} RSS {:>7} PSS at {} connections ({} MiB in all)",
-            wire_name(*wire),
+            wire.name(),
             kind.name(),
             idle.rss_bytes_each,
             idle.pss_bytes_each,
@@ -173,18 +146,10 @@ fn extras_table(extras: &Extras) -> String {
         text.push_str("\nfull TLS 1.3 handshakes with connect, one request and close\n");
     }
     for (kind, runs) in &extras.handshakes {
-        let cpu = spread(runs.iter().map(|run| run.server_cpu_us).collect());
-        let rate = spread(runs.iter().map(|run| run.handshakes_per_s).collect());
+        let cpu = Spread::of(runs.iter().map(|run| run.server_cpu_us));
+        let rate = Spread::of(runs.iter().map(|run| run.handshakes_per_s));
         if let (Some(cpu), Some(rate)) = (cpu, rate) {
-            let _ = writeln!(
-                text,
-                "{:<6} {:>7.1} us CPU ({:.1}-{:.1}) {:>7.0}/s",
-                kind.name(),
-                cpu.median,
-                cpu.low,
-                cpu.high,
-                rate.median
-            );
+            let _ = writeln!(text, "{:<6} {cpu:<26} us CPU {:>7.0}/s", kind.name(), rate.median);
         }
     }
     text
@@ -204,8 +169,16 @@ fn budgets(samples: &[Sample]) -> String {
             ("plain CPU / nginx", 1.0, ratio(samples, (Kind::Nginx, Wire::Plain), plain, cpu)),
             ("TLS CPU / own plain", 1.2, ratio(samples, (Kind::Ours, Wire::Plain), tls, cpu)),
             ("TLS CPU / nginx", 1.0, ratio(samples, (Kind::Nginx, Wire::Tls), tls, cpu)),
-            ("rmcp requests/s / plain", 0.25, invert(ratio(samples, (Kind::Rmcp, Wire::Plain), plain, rate))),
-            ("rmcp requests/s / TLS", 0.25, invert(ratio(samples, (Kind::Rmcp, Wire::Tls), tls, rate))),
+            (
+                "rmcp requests/s / plain",
+                0.25,
+                ratio(samples, (Kind::Rmcp, Wire::Plain), plain, rate).map(Spread::inverted),
+            ),
+            (
+                "rmcp requests/s / TLS",
+                0.25,
+                ratio(samples, (Kind::Rmcp, Wire::Tls), tls, rate).map(Spread::inverted),
+            ),
         ];
         for (name, budget, found) in checks {
             if let Some(found) = found {
@@ -219,26 +192,4 @@ fn budgets(samples: &[Sample]) -> String {
         }
     }
     if text.is_empty() { text } else { format!("\nbudgets (median of ratios)\n{text}") }
-}
-
-fn invert(found: Option<Spread>) -> Option<Spread> {
-    found.map(|found| Spread { median: 1.0 / found.median, low: 1.0 / found.high, high: 1.0 / found.low })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn spread_takes_the_middle_and_the_ends() {
-        for (values, median) in
-            [(vec![3.0, 1.0, 2.0], 2.0), (vec![4.0, 1.0, 2.0, 3.0], 2.5), (vec![7.0], 7.0)]
-        {
-            let (low, high) = (1.0_f64.min(median), values.iter().copied().fold(0.0, f64::max));
-            let found = spread(values).unwrap();
-            assert!((found.median - median).abs() < 1e-9);
-            assert!(found.high >= high && (found.low - low).abs() < 1e-9 || found.low >= 7.0);
-        }
-        assert!(spread(Vec::new()).is_none());
-    }
 }

@@ -9,17 +9,15 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::answer;
+use crate::process::{Process, free_addresses};
+use crate::scenario::Scenario;
+use crate::target::Target;
+use crate::tls::{self, Trust};
 use anyhow::{Context, Result, bail};
 use aws_lc_rs::hmac;
 use clap::ValueEnum;
-use mcpring_bench::answer;
-use mcpring_bench::process::{Process, free_addresses};
-use mcpring_bench::scenario::Scenario;
-use mcpring_bench::target::Target;
-use mcpring_bench::tls::{self, Trust};
 use rustls::ClientConfig;
-
-use crate::Arguments;
 
 /// The key of the bench; it opens nothing but a server that lives for seconds.
 const KEY: &str = "mrk_bench_0123456789abcdef0123456789abcdef";
@@ -28,7 +26,7 @@ const START_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Who takes part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Kind {
+pub enum Kind {
     /// The server under test.
     Ours,
     /// Raw io_uring echo of the same bytes.
@@ -43,15 +41,28 @@ pub(crate) enum Kind {
 
 /// What is spoken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Wire {
+pub enum Wire {
     /// HTTP.
     Plain,
     /// HTTP over TLS 1.3.
     Tls,
 }
 
+impl Wire {
+    /// Short name for tables.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Tls => "tls",
+        }
+    }
+}
+
 impl Kind {
-    pub(crate) fn name(self) -> &'static str {
+    /// Short name for tables and raw lines.
+    #[must_use]
+    pub fn name(self) -> &'static str {
         match self {
             Self::Ours => "ours",
             Self::Echo => "echo",
@@ -61,7 +72,9 @@ impl Kind {
         }
     }
 
-    pub(crate) fn speaks(self, wire: Wire) -> bool {
+    /// Whether it takes part over `wire`.
+    #[must_use]
+    pub fn speaks(self, wire: Wire) -> bool {
         match self {
             Self::Echo => wire == Wire::Plain,
             Self::Rustls => wire == Wire::Tls,
@@ -71,11 +84,15 @@ impl Kind {
 }
 
 /// All that the runs share: files, request, answer.
-pub(crate) struct Stage {
-    pub(crate) folder: PathBuf,
-    pub(crate) scenario: Scenario,
-    pub(crate) scenario_file: PathBuf,
-    pub(crate) key: String,
+pub struct Stage {
+    /// Certificates, configurations and logs of this run.
+    pub folder: PathBuf,
+    /// What is asked.
+    pub scenario: Scenario,
+    /// The file it came from.
+    pub scenario_file: PathBuf,
+    /// The API key that the server under test knows.
+    pub key: String,
     harness: PathBuf,
     server: Option<PathBuf>,
     server_cpu: usize,
@@ -85,8 +102,9 @@ pub(crate) struct Stage {
 }
 
 /// A started peer.
-pub(crate) struct Running {
-    pub(crate) started_at: Instant,
+pub struct Running {
+    /// Just before exec.
+    pub started_at: Instant,
     process: Process,
     plain: SocketAddr,
     tls: SocketAddr,
@@ -94,33 +112,41 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    pub(crate) fn pid(&self) -> u32 {
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
         self.process.pid()
     }
 
-    pub(crate) fn target(&self, wire: Wire) -> Result<Target> {
-        Ok(match wire {
+    /// Where it listens.
+    #[must_use]
+    pub fn target(&self, wire: Wire) -> Target {
+        match wire {
             Wire::Plain => Target { address: self.plain, tls: None },
             Wire::Tls => Target { address: self.tls, tls: Some(Arc::clone(&self.trust)) },
-        })
+        }
     }
 }
 
 impl Stage {
-    pub(crate) fn build(arguments: &Arguments) -> Result<Self> {
+    /// Makes the run's folder with fresh certificates. `harness` holds templates and scenarios; `server` is the
+    /// binary under test, if it takes part; servers run on `server_cpu`.
+    ///
+    /// # Errors
+    /// When a file is missing or cannot be written.
+    pub fn build(harness: &Path, scenario: &str, server: Option<&Path>, server_cpu: usize) -> Result<Self> {
         let folder = std::env::temp_dir().join(format!("mcpring-bench-{}", std::process::id()));
         fs::create_dir(&folder).with_context(|| folder.display().to_string())?;
         tls::write_certificates(&folder)?;
-        let scenario_file =
-            arguments.harness.join("scenarios").join(&arguments.scenario).with_extension("json");
-        let sample = fs::read(arguments.harness.join("answer.http")).context("answer.http")?;
+        let scenario_file = harness.join("scenarios").join(scenario).with_extension("json");
+        let sample = fs::read(harness.join("answer.http")).context("answer.http")?;
         Ok(Self {
             scenario: Scenario::load(&scenario_file)?,
             scenario_file,
             key: KEY.to_owned(),
-            harness: arguments.harness.clone(),
-            server: arguments.server.clone(),
-            server_cpu: arguments.server_cpu,
+            harness: harness.to_owned(),
+            server: server.map(Path::to_owned),
+            server_cpu,
             trust: tls::client_config(&Trust::Authority(&folder.join("ca.pem")))?,
             answer: RefCell::new(sample),
             folder,
@@ -128,27 +154,41 @@ impl Stage {
     }
 
     /// Asks the server under test once and makes its answer everybody's.
-    pub(crate) fn take_sample(&self) -> Result<()> {
+    ///
+    /// # Errors
+    /// When it does not start or does not answer as expected.
+    pub fn take_sample(&self) -> Result<()> {
         let running = self.start(Kind::Ours)?;
-        let target = running.target(Wire::Plain)?;
+        let target = running.target(Wire::Plain);
         let (bytes, _) = target.ask_until_answered(&self.request(target.address)?, START_PATIENCE)?;
         answer::check(&bytes, &self.scenario.expect)?.context("incomplete answer")?;
         self.answer.replace(bytes);
         Ok(())
     }
 
-    pub(crate) fn request(&self, address: SocketAddr) -> Result<Vec<u8>> {
+    /// The request's bytes for a server at `address`.
+    ///
+    /// # Errors
+    /// When the scenario cannot be encoded.
+    pub fn request(&self, address: SocketAddr) -> Result<Vec<u8>> {
         // Every port the kernel hands out has five digits, so requests are equally long for every peer.
         self.scenario.encode(&format!("localhost:{:05}", address.port()), &self.key)
     }
 
-    pub(crate) fn program(&self, name: &str) -> Result<PathBuf> {
+    /// A program of this package, built beside the running one.
+    ///
+    /// # Errors
+    /// When the running program's place is unknown.
+    pub fn program(&self, name: &str) -> Result<PathBuf> {
         let own = std::env::current_exe()?;
         Ok(own.parent().context("the folder of this program")?.join(name))
     }
 
     /// Starts a peer on the servers' processor; it may not listen yet.
-    pub(crate) fn start(&self, kind: Kind) -> Result<Running> {
+    ///
+    /// # Errors
+    /// When it cannot be configured or started.
+    pub fn start(&self, kind: Kind) -> Result<Running> {
         let [plain, tls] = free_addresses()?;
         let mut command = match kind {
             Kind::Ours => self.ours(plain, tls)?,
@@ -161,6 +201,27 @@ impl Stage {
         let started_at = Instant::now();
         let process = Process::start(&mut command, self.server_cpu)?;
         Ok(Running { started_at, process, plain, tls, trust: Arc::clone(&self.trust) })
+    }
+
+    /// The command that puts `running` under load from processor `load_cpu`.
+    ///
+    /// # Errors
+    /// When the load program's place is unknown.
+    pub fn load(
+        &self,
+        running: &Running,
+        wire: Wire,
+        connections: usize,
+        load_cpu: usize,
+    ) -> Result<Command> {
+        let mut command = Command::new(self.program("load")?);
+        command.arg(running.target(wire).address.to_string()).arg("--scenario").arg(&self.scenario_file);
+        command.args(["--key", &self.key, "--connections", &connections.to_string()]);
+        command.args(["--pid", &running.pid().to_string(), "--cpu", &load_cpu.to_string()]);
+        if wire == Wire::Tls {
+            command.arg("--ca").arg(self.folder.join("ca.pem"));
+        }
+        Ok(command)
     }
 
     fn ours(&self, plain: SocketAddr, tls: SocketAddr) -> Result<Command> {
@@ -225,7 +286,10 @@ impl Stage {
     }
 
     /// Removes the folder with configurations and logs.
-    pub(crate) fn clear(&self) -> Result<()> {
+    ///
+    /// # Errors
+    /// When it is gone already.
+    pub fn clear(&self) -> Result<()> {
         fs::remove_dir_all(&self.folder).with_context(|| self.folder.display().to_string())
     }
 

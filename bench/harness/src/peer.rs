@@ -229,7 +229,7 @@ impl Stage {
         let mac = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, PEPPER.as_bytes()), KEY.as_bytes());
         let mac = mac.as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         self.write_private("pepper", PEPPER)?;
-        self.write_private("keys.toml", &self.template("keys.toml.in")?.replace("@KEY_MAC@", &mac))?;
+        self.write_private("keys.toml", &self.template("keys.toml.in")?.replace("@KEY_HASH@", &mac))?;
         let config = self.fill(&self.template("server.toml.in")?, plain, tls);
         let file = self.write_private("mcpring.toml", &config)?;
         let mut command = Command::new(server);

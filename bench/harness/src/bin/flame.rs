@@ -86,14 +86,14 @@ fn draw(arguments: &Arguments, stage: &Stage) -> Result<()> {
     let mut options = flamegraph::Options::default();
     options.title =
         format!("{} {} {} connections", arguments.peer.name(), arguments.wire.name(), arguments.connections);
-    options.count_name = "samples".to_owned();
+    options.count_name = "ns".to_owned();
     let file = File::create(&arguments.svg).with_context(|| arguments.svg.display().to_string())?;
     flamegraph::from_reader(&mut options, &*folded, BufWriter::new(file))?;
     print_heaviest(&folded);
     Ok(())
 }
 
-/// Prints the functions that most samples ended in: the first words of a finding.
+/// Prints the functions that most of the time was spent in: the first words of a finding.
 fn print_heaviest(folded: &[u8]) {
     let text = String::from_utf8_lossy(folded);
     let mut own: std::collections::BTreeMap<&str, u64> = std::collections::BTreeMap::new();
@@ -105,7 +105,7 @@ fn print_heaviest(folded: &[u8]) {
     let total = own.values().sum::<u64>().max(1);
     let mut own = own.into_iter().collect::<Vec<_>>();
     own.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    println!("{total} samples; own time of the heaviest:");
+    println!("{} ms of processor time sampled; own time of the heaviest:", total / 1_000_000);
     for (leaf, count) in own.into_iter().take(25) {
         println!("{:>5} per mille  {leaf}", count * 1000 / total);
     }

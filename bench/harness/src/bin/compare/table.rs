@@ -38,7 +38,7 @@ pub(crate) fn print(machine: &Machine, stage: &Stage, samples: &[Sample], extras
 
 fn requests_table(samples: &[Sample]) -> String {
     let mut text = String::from(
-        "\nwire  conns peer    CPU us    requests/s    p50 us    p99 us  load busy  ours/its CPU (range)   ours/its requests/s\n",
+        "\nwire  conns peer    CPU us    requests/s    p50 us    p99 us  load busy  ours/its CPU (range)       ours/its requests/s (range)\n",
     );
     let mut seen: Vec<(Wire, usize, Kind)> = Vec::new();
     for sample in samples {
@@ -49,9 +49,8 @@ fn requests_table(samples: &[Sample]) -> String {
     }
     for (wire, connections, kind) in seen {
         let of = |field: fn(&Report) -> f64| median(samples, kind, wire, connections, field);
-        let _ = writeln!(
-            text,
-            "{:<5} {connections:>5} {:<6} {:>7.2} {:>13.0} {:>9.1} {:>9.1} {:>10.2}  {:<22} {}",
+        let row = format!(
+            "{:<5} {connections:>5} {:<6} {:>7.2} {:>13.0} {:>9.1} {:>9.1} {:>10.2}  {:<26} {}",
             wire.name(),
             kind.name(),
             of(cpu),
@@ -62,6 +61,8 @@ fn requests_table(samples: &[Sample]) -> String {
             ratio_text(samples, kind, wire, connections, cpu),
             ratio_text(samples, kind, wire, connections, rate),
         );
+        text.push_str(row.trim_end());
+        text.push('\n');
     }
     text
 }
@@ -110,7 +111,7 @@ fn ratio_text(
 ) -> String {
     let (other, note) = match (kind, wire) {
         (Kind::Ours, Wire::Plain) => return String::new(),
-        (Kind::Ours, Wire::Tls) => (Wire::Plain, " own plain"),
+        (Kind::Ours, Wire::Tls) => (Wire::Plain, " (own plain)"),
         (Kind::Echo | Kind::Nginx | Kind::Rmcp | Kind::Rustls, _) => (wire, ""),
     };
     ratio(samples, (kind, other), (wire, connections), field)

@@ -18,15 +18,16 @@ fn harness(name: &str) -> std::path::PathBuf {
 
 /// Serves an echo from a thread that ends with the process.
 fn serve(echo: Echo, server: fn(TcpListener, Echo)) -> SocketAddr {
-    let listener = echo::listen(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
-    let address = listener.local_addr().unwrap();
+    let listener = echo::listen(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
+    let address = listener.local_addr().expect("a bound listener has an address");
     thread::spawn(move || server(listener, echo));
     address
 }
 
 fn run(answer: Vec<u8>, want: Option<Want>, server: fn(TcpListener, Echo)) -> anyhow::Result<Report> {
-    let scenario = Scenario::load(&harness("scenarios/echo.json")).unwrap();
-    let request = scenario.encode("localhost:12345", "key").unwrap();
+    let scenario =
+        Scenario::load(&harness("scenarios/echo.json")).expect("the scenario is part of the package");
+    let request = scenario.encode("localhost:12345", "key").expect("the scenario encodes");
     let address = serve(Echo { request_bytes: request.len(), answer }, server);
     let plan = Plan {
         target: Target { address, tls: None },
@@ -40,7 +41,7 @@ fn run(answer: Vec<u8>, want: Option<Want>, server: fn(TcpListener, Echo)) -> an
 }
 
 fn sample() -> Vec<u8> {
-    std::fs::read(harness("answer.http")).unwrap()
+    std::fs::read(harness("answer.http")).expect("the sample is part of the package")
 }
 
 fn over_epoll(listener: TcpListener, echo: Echo) {

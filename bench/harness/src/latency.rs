@@ -1,4 +1,5 @@
 //! Latencies of one run, kept in a histogram of three significant digits.
+//! Never: an average; a latency is quoted by its percentiles.
 
 use std::time::Duration;
 

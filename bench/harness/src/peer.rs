@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::answer;
 use crate::process::{Process, free_addresses};
@@ -22,7 +22,6 @@ use rustls::ClientConfig;
 /// The key of the bench; it opens nothing but a server that lives for seconds.
 const KEY: &str = "mrk_bench_0123456789abcdef0123456789abcdef";
 const PEPPER: &str = "bench-pepper-0123456789abcdef0123456789abcdef";
-const START_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Who takes part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -106,6 +105,7 @@ pub struct Running {
     /// Just before exec.
     pub started_at: Instant,
     process: Process,
+    log: PathBuf,
     plain: SocketAddr,
     tls: SocketAddr,
     trust: Arc<ClientConfig>,
@@ -116,6 +116,18 @@ impl Running {
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.process.pid()
+    }
+
+    /// Asks on new connections until the first answer comes; returns it and when it came.
+    ///
+    /// # Errors
+    /// When the process ends or none comes in time; what it wrote is part of the error.
+    pub fn first_answer(&mut self, wire: Wire, request: &[u8]) -> Result<(Vec<u8>, Instant)> {
+        let target = self.target(wire);
+        self.process.first_answer(&target, request).with_context(|| {
+            let words = fs::read_to_string(&self.log).unwrap_or_default();
+            format!("the server wrote:\n{words}")
+        })
     }
 
     /// Where it listens.
@@ -158,9 +170,9 @@ impl Stage {
     /// # Errors
     /// When it does not start or does not answer as expected.
     pub fn take_sample(&self) -> Result<()> {
-        let running = self.start(Kind::Ours)?;
-        let target = running.target(Wire::Plain);
-        let (bytes, _) = target.ask_until_answered(&self.request(target.address)?, START_PATIENCE)?;
+        let mut running = self.start(Kind::Ours)?;
+        let request = self.request(running.target(Wire::Plain).address)?;
+        let (bytes, _) = running.first_answer(Wire::Plain, &request)?;
         answer::check(&bytes, &self.scenario.expect)?.context("incomplete answer")?;
         self.answer.replace(bytes);
         Ok(())
@@ -196,11 +208,12 @@ impl Stage {
             Kind::Nginx => self.nginx(plain, tls)?,
             Kind::Rmcp | Kind::Rustls => self.sdk(kind, plain, tls)?,
         };
-        let log = File::create(self.folder.join(format!("{}.log", kind.name())))?;
-        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        let log = self.folder.join(format!("{}.log", kind.name()));
+        let file = File::create(&log)?;
+        command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
         let started_at = Instant::now();
         let process = Process::start(&mut command, self.server_cpu)?;
-        Ok(Running { started_at, process, plain, tls, trust: Arc::clone(&self.trust) })
+        Ok(Running { started_at, process, log, plain, tls, trust: Arc::clone(&self.trust) })
     }
 
     /// The command that puts `running` under load from processor `load_cpu`.

@@ -10,7 +10,11 @@ use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::affinity;
+use crate::target::Target;
 
+/// Between two tries to reach a starting server.
+const RETRY_PAUSE: Duration = Duration::from_micros(100);
+const START_PATIENCE: Duration = Duration::from_secs(10);
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A running child.
@@ -32,6 +36,27 @@ impl Process {
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Asks on new connections until the first answer comes; returns it and when it came.
+    ///
+    /// # Errors
+    /// When the process ends before, or none comes in time.
+    pub fn first_answer(&mut self, target: &Target, request: &[u8]) -> Result<(Vec<u8>, Instant)> {
+        let start = Instant::now();
+        loop {
+            let error = match target.ask(request) {
+                Ok(answer) => return Ok((answer, Instant::now())),
+                Err(error) => error,
+            };
+            if self.ended() {
+                return Err(error.context("the server ended before it answered"));
+            }
+            if start.elapsed() > START_PATIENCE {
+                return Err(error.context("the server does not answer"));
+            }
+            std::thread::sleep(RETRY_PAUSE);
+        }
     }
 
     /// Whether it has ended by itself.

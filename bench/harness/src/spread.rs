@@ -1,4 +1,5 @@
 //! Median and range of a few repeated measurements.
+//! Never: a mean; one disturbed round must not move the number that is quoted.
 
 /// Median and range.
 #[derive(Debug, Clone, Copy)]

@@ -4,7 +4,7 @@
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use rustls::pki_types::ServerName;
@@ -67,21 +67,6 @@ impl Target {
         let answer = opened.ask(request)?;
         opened.close()?;
         Ok(answer)
-    }
-
-    /// Asks again and again on new connections until an answer comes; returns it and when it came.
-    ///
-    /// # Errors
-    /// When none comes within `patience`.
-    pub fn ask_until_answered(&self, request: &[u8], patience: Duration) -> Result<(Vec<u8>, Instant)> {
-        let start = Instant::now();
-        loop {
-            match self.ask(request) {
-                Ok(answer) => return Ok((answer, Instant::now())),
-                Err(error) if start.elapsed() > patience => return Err(error.context("no answer in time")),
-                Err(_) => std::thread::sleep(Duration::from_micros(100)),
-            }
-        }
     }
 }
 

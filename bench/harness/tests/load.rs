@@ -1,4 +1,5 @@
 //! The load client against the bare echo, in one process: right answers are counted, wrong ones end the run.
+//! Never: a server of another process; those are started by `compare` alone.
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;

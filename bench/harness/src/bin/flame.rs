@@ -54,9 +54,9 @@ fn main() -> Result<()> {
 }
 
 fn draw(arguments: &Arguments, stage: &Stage) -> Result<()> {
-    let running = stage.start(arguments.peer)?;
-    let target = running.target(arguments.wire);
-    target.ask_until_answered(&stage.request(target.address)?, Duration::from_secs(10))?;
+    let mut running = stage.start(arguments.peer)?;
+    let request = stage.request(running.target(arguments.wire).address)?;
+    running.first_answer(arguments.wire, &request)?;
     let mut load = stage
         .load(&running, arguments.wire, arguments.connections, 1)?
         .args(["--warmup", "1", "--seconds", &(arguments.seconds + 1.0).to_string()])

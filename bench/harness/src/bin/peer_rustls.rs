@@ -1,4 +1,5 @@
 //! `peer_rustls`: handshake, one request counted by its bytes, a fixed answer: the floor of TLS handshakes.
+//! Never: HTTP; what a server spends on it must not hide in the floor.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

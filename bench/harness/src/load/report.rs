@@ -1,4 +1,5 @@
 //! What a run found: one JSON line.
+//! Never: a verdict; `compare` puts reports side by side.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
 //! What is measured beside requests: memory of idle connections, start to first answer, full handshakes.
+//! Each on a server started afresh, since all of them ask what a server costs from the beginning.
 
 use std::path::Path;
 use std::time::Duration;
@@ -73,19 +74,18 @@ pub(crate) fn measure(
 }
 
 fn first_answer(stage: &Stage, kind: Kind, wire: Wire) -> Result<f64> {
-    let running = stage.start(kind)?;
-    let target = running.target(wire);
-    let request = stage.request(target.address)?;
-    let (_, answered) = target.ask_until_answered(&request, Duration::from_secs(10))?;
+    let mut running = stage.start(kind)?;
+    let request = stage.request(running.target(wire).address)?;
+    let (_, answered) = running.first_answer(wire, &request)?;
     let ms = (answered - running.started_at).as_secs_f64() * 1e3;
     Ok((ms * 100.0).round() / 100.0)
 }
 
 fn idle_memory(arguments: &Arguments, stage: &Stage, kind: Kind, wire: Wire) -> Result<Idle> {
-    let running = stage.start(kind)?;
+    let mut running = stage.start(kind)?;
     let target = running.target(wire);
     let request = stage.request(target.address)?;
-    target.ask_until_answered(&request, Duration::from_secs(10))?;
+    running.first_answer(wire, &request)?;
     idle::measure(&target, &request, &stage.scenario.expect, arguments.idle, running.pid())
 }
 
@@ -102,10 +102,10 @@ fn shake_hands(
     let mut found = kinds.iter().map(|&kind| (kind, Vec::new())).collect::<Vec<_>>();
     for round in 1..=arguments.rounds {
         for (kind, runs) in &mut found {
-            let running = stage.start(*kind)?;
+            let mut running = stage.start(*kind)?;
             let target = running.target(Wire::Tls);
             let request = stage.request(target.address)?;
-            target.ask_until_answered(&request, Duration::from_secs(10))?;
+            running.first_answer(Wire::Tls, &request)?;
             let window = Duration::from_secs_f64(arguments.handshake_seconds);
             let expected = &stage.scenario.expect;
             let numbers = handshakes::measure(&target, &request, expected, THREADS, window, running.pid())?;

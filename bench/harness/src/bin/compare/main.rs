@@ -7,7 +7,6 @@ mod table;
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
@@ -142,9 +141,9 @@ fn load_once(
     wire: Wire,
     connections: usize,
 ) -> Result<Report> {
-    let running = stage.start(kind)?;
-    let target = running.target(wire);
-    target.ask_until_answered(&stage.request(target.address)?, Duration::from_secs(10))?;
+    let mut running = stage.start(kind)?;
+    let request = stage.request(running.target(wire).address)?;
+    running.first_answer(wire, &request)?;
     let mut command = stage.load(&running, wire, connections, arguments.load_cpu)?;
     command.args(["--warmup", &arguments.warmup.to_string(), "--seconds", &arguments.seconds.to_string()]);
     command.stderr(Stdio::inherit());

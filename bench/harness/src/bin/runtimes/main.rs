@@ -165,9 +165,9 @@ fn run_once(comparison: &Comparison, runtime: Runtime, connections: usize) -> Re
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["serve", &runtime.name(), &address.to_string()]);
     command.args(["--request-bytes", &request.len().to_string(), "--answer"]).arg(&answer_file);
-    let server = Process::start(command.stdin(Stdio::null()), comparison.server_cpu)?;
+    let mut server = Process::start(command.stdin(Stdio::null()), comparison.server_cpu)?;
     let target = Target { address, tls: None };
-    target.ask_until_answered(&request, Duration::from_secs(10))?;
+    server.first_answer(&target, &request)?;
     let plan = Plan {
         target,
         request,

@@ -1,2 +1,12 @@
-//! Placeholder head.
-fn main() {}
+//! The real binary on loopback: serving with and without TLS, reload, drain, refusals, limits.
+//! Never: a fixed port, a wait for time to pass; every wait is for a line, a byte or an end.
+//! Next: `server` for starting one, `serving` and `life` for what must hold.
+
+#[cfg(test)]
+mod server;
+#[cfg(test)]
+mod client;
+#[cfg(test)]
+mod serving;
+#[cfg(test)]
+mod life;

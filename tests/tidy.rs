@@ -18,7 +18,7 @@ mod project;
 #[path = "tidy/exceptions.rs"]
 mod exceptions;
 
-use exceptions::EXCEPTIONS;
+use exceptions::{EXCEPTIONS, UNSAFE_HOMES};
 use tree::{Tree, Violation};
 
 /// A law and what it said so far about snippets.
@@ -349,6 +349,11 @@ fn the_path_table_names_every_stage() {
 #[test]
 fn every_exception_names_a_law_and_a_reason() {
     let laws = include_str!("tidy.rs");
+    let project = Tree::of_project();
+    for (home, reason) in UNSAFE_HOMES {
+        assert!(project.file(home).is_some(), "the unsafe home {home} is gone; strike it");
+        assert!(reason.split_whitespace().count() > 3, "{home}: say why");
+    }
     for exception in EXCEPTIONS {
         assert!(laws.contains(&format!("fn {}()", exception.law)), "no law is called {}", exception.law);
         assert!(exception.reason.split_whitespace().count() > 3, "{}: say why", exception.path);

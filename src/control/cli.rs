@@ -341,3 +341,65 @@ fn print(text: &str) -> ExitCode {
 fn talk(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn describes_itself_on_one_screen() {
+        Cli::command().debug_assert();
+        let short = Cli::command().render_help().to_string();
+        assert!(short.lines().count() <= 24, "{short}");
+        let long = Cli::command().render_long_help().to_string();
+        assert!(long.contains("Examples:") && long.contains("78  the configuration is refused"), "{long}");
+        let short: Vec<_> = short.lines().filter(|line| line.len() > 100).collect();
+        assert!(short.is_empty(), "{short:?}");
+    }
+
+    #[test]
+    fn reads_the_command_line() {
+        let read = |line: &str| Cli::try_parse_from(line.split(' '));
+        let Command::Run(run) =
+            read("mcpring run --config a.toml --set a.b=1 --set c=2 --check").unwrap().command
+        else {
+            panic!("it is run")
+        };
+        assert_eq!(
+            (run.config, run.overrides.set, run.check),
+            (Some("a.toml".into()), vec!["a.b=1".into(), "c=2".into()], true)
+        );
+        for line in [
+            "mcpring dev --port 0 --driver io_uring --shards 2 --format json --data-dir d",
+            "mcpring validate",
+            "mcpring validate a.toml --no-environment --strict --format json --set a=1",
+            "mcpring schema --format markdown",
+            "mcpring version --verbose",
+        ] {
+            assert!(read(line).is_ok(), "{line}");
+        }
+        for line in [
+            "mcpring dev --shards 0",
+            "mcpring validate a.toml --config b.toml",
+            "mcpring serve",
+            "mcpring run a b",
+        ] {
+            let error = read(line).expect_err(line);
+            assert_eq!(error.exit_code(), 2, "{line}");
+        }
+    }
+
+    #[test]
+    fn knows_the_libraries_it_was_built_with() {
+        for package in ["rustls", "aws-lc-rs"] {
+            let version = locked(package);
+            assert!(
+                version.split('.').count() == 3 && version.starts_with(|c: char| c.is_ascii_digit()),
+                "{version}"
+            );
+        }
+        assert_eq!(locked("no-such-package"), "unknown");
+    }
+}

@@ -215,6 +215,7 @@ pub fn build_snapshot(
     })?;
     Ok(Arc::new(Snapshot {
         generation,
+        modern_ending: config.server.modern_ending(),
         server: config.server.clone(),
         limits: config.limits.clone(),
         listeners,

@@ -8,8 +8,13 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
+use foldhash::fast::FixedState;
+
 /// Addresses a shard remembers; beyond that, buckets that are full again make room.
 pub const ADDRESSES_MAX: usize = 65_536;
+
+/// Rules there may be.
+pub const RATE_LIMITS_MAX: usize = 16;
 
 /// One token bucket rule, as configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +52,8 @@ pub struct Exhausted {
 /// A shard's buckets.
 pub struct Buckets {
     shards: u64,
+    /// Keys the address table's hash, so that nobody can choose addresses that collide.
+    seed: u64,
     rules: Vec<Bucket>,
     source: Vec<RateLimit>,
 }
@@ -59,12 +66,12 @@ struct Bucket {
     depth_ns: u64,
     /// When the bucket will be full, monotonic nanoseconds.
     global_full_at_ns: u64,
-    by_address: HashMap<IpAddr, u64>,
+    by_address: HashMap<u64, u64, FixedState>,
     swept_at_ns: u64,
 }
 
 impl Bucket {
-    fn new(limit: &RateLimit, shards: u64) -> Self {
+    fn new(limit: &RateLimit, shards: u64, seed: u64) -> Self {
         let period = u64::try_from(limit.period.as_nanos()).unwrap_or(u64::MAX);
         let interval_ns = (period / limit.rate.max(1)).saturating_mul(shards).max(1);
         let burst = (limit.burst / shards).max(1);
@@ -73,34 +80,36 @@ impl Bucket {
             interval_ns,
             depth_ns: interval_ns.saturating_mul(burst),
             global_full_at_ns: 0,
-            by_address: HashMap::new(),
+            by_address: HashMap::with_hasher(FixedState::with_seed(seed)),
             swept_at_ns: 0,
         }
     }
 
-    fn full_at_ns(&self, address: IpAddr) -> u64 {
-        match self.key {
-            RateKey::Global => self.global_full_at_ns,
-            RateKey::Ip => self.by_address.get(&address).copied().unwrap_or(0),
+    /// Takes a token; returns when the bucket would have been full without that, or how long to wait for a token.
+    fn take(&mut self, address: u64, now_ns: u64) -> Result<u64, u64> {
+        if self.key == RateKey::Ip && self.by_address.len() >= ADDRESSES_MAX {
+            self.make_room(address, now_ns);
         }
-    }
-
-    /// When the bucket would be full after one more token, or how long to wait for that token.
-    fn after_one(&self, address: IpAddr, now_ns: u64) -> Result<u64, u64> {
-        let after = self.full_at_ns(address).max(now_ns).saturating_add(self.interval_ns);
+        let full_at_ns = match self.key {
+            RateKey::Global => &mut self.global_full_at_ns,
+            RateKey::Ip => self.by_address.entry(address).or_insert(0),
+        };
+        let before = *full_at_ns;
+        let after = before.max(now_ns).saturating_add(self.interval_ns);
         match after.saturating_sub(now_ns).checked_sub(self.depth_ns) {
-            None | Some(0) => Ok(after),
+            None | Some(0) => {
+                *full_at_ns = after;
+                Ok(before)
+            }
             Some(short_ns) => Err(short_ns),
         }
     }
 
-    fn take(&mut self, address: IpAddr, full_at_ns: u64, now_ns: u64) {
+    /// Puts a token back.
+    fn restore(&mut self, address: u64, full_at_ns: u64) {
         match self.key {
             RateKey::Global => self.global_full_at_ns = full_at_ns,
             RateKey::Ip => {
-                if self.by_address.len() >= ADDRESSES_MAX && !self.by_address.contains_key(&address) {
-                    self.make_room(now_ns);
-                }
                 self.by_address.insert(address, full_at_ns);
             }
         }
@@ -110,7 +119,10 @@ impl Bucket {
 impl Bucket {
     /// Forgets what is full again, at most once a second because that walks the table; otherwise any one address,
     /// so that a flood of addresses costs the flood its memory and not the shard its time.
-    fn make_room(&mut self, now_ns: u64) {
+    fn make_room(&mut self, address: u64, now_ns: u64) {
+        if self.by_address.contains_key(&address) {
+            return;
+        }
         if now_ns.saturating_sub(self.swept_at_ns) >= 1_000_000_000 {
             self.swept_at_ns = now_ns;
             self.by_address.retain(|_, full_at_ns| *full_at_ns > now_ns);
@@ -124,20 +136,24 @@ impl Bucket {
 }
 
 impl Buckets {
-    /// Buckets for one of `shards` shards; no rules yet.
-    pub fn new(shards: usize) -> Self {
-        Self { shards: u64::try_from(shards).unwrap_or(1).max(1), rules: Vec::new(), source: Vec::new() }
+    /// Buckets for one of `shards` shards; no rules yet. `seed` is random.
+    pub fn new(shards: usize, seed: u64) -> Self {
+        Self {
+            shards: u64::try_from(shards).unwrap_or(1).max(1),
+            seed,
+            rules: Vec::new(),
+            source: Vec::new(),
+        }
     }
 
-    /// Follows the snapshot. Unchanged rules keep their buckets.
+    /// Follows the snapshot. Unchanged rules keep their buckets. Rules beyond [`RATE_LIMITS_MAX`] do not exist; the
+    /// configuration refuses them.
     pub fn follow(&mut self, limits: &[RateLimit]) {
-        if self.source == limits {
-            return;
-        }
+        let limits = limits.get(..limits.len().min(RATE_LIMITS_MAX)).unwrap_or_default();
         let mut old: Vec<_> = self.source.drain(..).zip(self.rules.drain(..)).collect();
         for limit in limits {
             let kept = old.iter().position(|(source, _)| source == limit).map(|at| old.swap_remove(at).1);
-            self.rules.push(kept.unwrap_or_else(|| Bucket::new(limit, self.shards)));
+            self.rules.push(kept.unwrap_or_else(|| Bucket::new(limit, self.shards, self.seed)));
         }
         self.source = limits.to_vec();
     }
@@ -145,28 +161,35 @@ impl Buckets {
     /// Takes a token from every bucket, or from none.
     ///
     /// # Errors
-    /// When one has none; the longest wait is named.
+    /// When one has none; that one and its wait are named.
     pub fn admit(&mut self, address: IpAddr, now_ms: u64) -> Result<(), Exhausted> {
         let now_ns = now_ms.saturating_mul(1_000_000);
-        let address = bucket_address(address);
-        let mut exhausted: Option<Exhausted> = None;
-        for (limit, rule) in self.rules.iter().enumerate() {
-            if let Err(short_ns) = rule.after_one(address, now_ns) {
-                let retry_after_ms = short_ns.div_ceil(1_000_000);
-                if exhausted.is_none_or(|worst| worst.retry_after_ms < retry_after_ms) {
-                    exhausted = Some(Exhausted { retry_after_ms, limit });
+        let address = bucket_key(address);
+        let mut taken = [0; RATE_LIMITS_MAX];
+        for (limit, rule) in self.rules.iter_mut().enumerate() {
+            match rule.take(address, now_ns) {
+                Ok(before) => {
+                    if let Some(slot) = taken.get_mut(limit) {
+                        *slot = before;
+                    }
+                }
+                Err(short_ns) => {
+                    for (rule, before) in self.rules.iter_mut().zip(taken).take(limit) {
+                        rule.restore(address, before);
+                    }
+                    return Err(Exhausted { retry_after_ms: short_ns.div_ceil(1_000_000), limit });
                 }
             }
         }
-        if let Some(exhausted) = exhausted {
-            return Err(exhausted);
-        }
-        for rule in &mut self.rules {
-            if let Ok(full_at_ns) = rule.after_one(address, now_ns) {
-                rule.take(address, full_at_ns, now_ns);
-            }
-        }
         Ok(())
+    }
+}
+
+/// [`bucket_address`] as a number: IPv4 addresses stand where IPv6 has no global addresses.
+fn bucket_key(address: IpAddr) -> u64 {
+    match bucket_address(address) {
+        IpAddr::V4(v4) => u64::from(v4.to_bits()),
+        IpAddr::V6(v6) => u64::try_from(v6.to_bits() >> 64).unwrap_or(0),
     }
 }
 
@@ -191,7 +214,7 @@ mod tests {
     }
 
     fn buckets(limits: &[RateLimit], shards: usize) -> Buckets {
-        let mut buckets = Buckets::new(shards);
+        let mut buckets = Buckets::new(shards, 7);
         buckets.follow(limits);
         buckets
     }
@@ -244,7 +267,7 @@ mod tests {
     fn remembers_a_bounded_number_of_addresses() {
         let mut buckets = buckets(&[limit(RateKey::Ip, 1, 1)], 1);
         for n in 0..u32::try_from(ADDRESSES_MAX).unwrap() + 10 {
-            assert!(buckets.admit(IpAddr::V4(n.into()), u64::from(n / 1000)).is_ok());
+            assert!(buckets.admit(IpAddr::V4(std::net::Ipv4Addr::from_bits(n)), u64::from(n / 1000)).is_ok());
         }
         assert!(buckets.rules[0].by_address.len() <= ADDRESSES_MAX);
     }

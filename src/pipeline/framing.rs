@@ -141,7 +141,10 @@ pub fn judge(head: &Head<'_, '_>, listener: &Listener, limits: &Limits) -> Resul
         | Method::Connect
         | Method::Other => return Err(Refusal::HttpMethod),
     }
-    let acceptable = Acceptable::decode(head.accept());
+    let acceptable = match (head.known.accept_lines, head.known.accept) {
+        (1, Some(line)) => Acceptable::decode_line(line),
+        _ => Acceptable::decode(head.accept()),
+    };
     let delivery = match (acceptable.json, acceptable.event_stream) {
         (true, false) => Delivery::Json,
         (true, true) => Delivery::JsonOrStream,

@@ -14,6 +14,8 @@ use super::authorize::Policy;
 use super::event::AccessLog;
 use super::seal::Sealer;
 use crate::tools::Registry;
+use crate::wire::json::encode::encode_str;
+use crate::wire::mcp::meta::SERVER_INFO;
 
 /// Everything the request path may know. Shared by all shards.
 pub struct Snapshot {
@@ -21,6 +23,8 @@ pub struct Snapshot {
     pub generation: u64,
     /// Who this server says it is.
     pub server: Server,
+    /// [`Server::modern_ending`] of `server`.
+    pub modern_ending: Bytes,
     /// Sizes, counts and deadlines.
     pub limits: Limits,
     /// The listeners by index; a connection remembers its index for life, so a reload only appends.
@@ -48,6 +52,27 @@ pub struct Server {
     pub version: String,
     /// `instructions` of `server/discover` and `initialize`, when the operator wrote any.
     pub instructions: Option<String>,
+}
+
+impl Server {
+    /// `{"name":…,"version":…}`.
+    pub fn encode_info(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"name\":");
+        encode_str(out, &self.name);
+        out.extend_from_slice(b",\"version\":");
+        encode_str(out, &self.version);
+        out.push(b'}');
+    }
+
+    /// What every modern result ends with, made once: `_meta` with the server's name, and the closing braces.
+    pub fn modern_ending(&self) -> Bytes {
+        let mut ending = b",\"_meta\":{".to_vec();
+        encode_str(&mut ending, SERVER_INFO);
+        ending.push(b':');
+        self.encode_info(&mut ending);
+        ending.extend_from_slice(b"}}}");
+        ending.into()
+    }
 }
 
 /// Bounds on what one peer or one message may cost. Bytes, counts and durations.

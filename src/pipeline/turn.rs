@@ -63,13 +63,15 @@ pub struct Workspace {
 
 impl Workspace {
     /// A workspace for shard `shard` of `shards`.
-    pub fn new(shard: u16, shards: usize, events: Arc<Events>, entropy: Entropy) -> Self {
+    pub fn new(shard: u16, shards: usize, events: Arc<Events>, mut entropy: Entropy) -> Self {
+        let mut seed = [0; 8];
+        entropy(&mut seed);
         let mut pool = Pool::default();
         let answers = pool.lease();
         Self {
             shard,
             pool,
-            buckets: Buckets::new(shards),
+            buckets: Buckets::new(shards, u64::from_le_bytes(seed)),
             events,
             date: DateCache::default(),
             json: Scratch::default(),

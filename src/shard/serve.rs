@@ -15,7 +15,6 @@ use std::time::Duration;
 
 use monoio::io::{CancelHandle, Canceller};
 
-use super::clock;
 use super::socket::Socket;
 use super::timers::Bell;
 use super::worker::Shard;
@@ -81,7 +80,7 @@ pub(super) async fn serve(shard: Rc<Shard>, socket: Socket, peer: SocketAddr, li
             connection,
             outbox: Vec::new(),
             warmth: Warmth::Warm,
-            warm_until_ms: clock::read().ms + WARM_MS,
+            warm_until_ms: shard.clock.tick().ms + WARM_MS,
             send_by_ms: u64::MAX,
             is_call_due: false,
             has_ended: false,
@@ -152,6 +151,7 @@ impl Session {
                 self.poll_bell(writing.is_some())
             })
             .await;
+            self.shard.clock.tick();
             let is_idle_read = reading.is_some() && writing.is_none();
             match event {
                 Event::Received(result, buffer) => self.received(result, buffer),
@@ -181,13 +181,13 @@ impl Session {
 
     fn send(&mut self, socket: &Socket) -> impl Future<Output = (io::Result<()>, Vec<u8>)> + use<> {
         let timeout_ms = self.shard.send_timeout_ms();
-        let now_ms = clock::read().ms;
+        let now_ms = self.shard.clock.now().ms;
         self.send_by_ms = now_ms.saturating_add(timeout_ms);
-        let sent_at = self.bell.clone();
+        let (bell, shard) = (self.bell.clone(), self.shard.clone());
         let outbox = std::mem::take(&mut self.outbox);
-        socket
-            .clone()
-            .write(outbox, move || sent_at.note_progress(clock::read().ms.saturating_add(timeout_ms)))
+        socket.clone().write(outbox, move || {
+            bell.note_progress(shard.clock.now().ms.saturating_add(timeout_ms));
+        })
     }
 
     /// What the bell and the tools have to say.
@@ -209,7 +209,7 @@ impl Session {
             Ok(bytes) if bytes > 0 => {
                 self.turn(|connection, turn| connection.handle_bytes(&mut buffer, turn));
                 self.warmth = Warmth::Warm;
-                self.warm_until_ms = clock::read().ms + WARM_MS;
+                self.warm_until_ms = self.shard.clock.now().ms + WARM_MS;
             }
             Err(error) if error.raw_os_error() == Some(ECANCELED) => {}
             Ok(_) | Err(_) => {
@@ -233,7 +233,7 @@ impl Session {
 
     /// Handles a passed deadline; true when it is time to cool down.
     fn expired(&mut self, is_writing: bool, is_idle_read: bool) -> bool {
-        let now_ms = clock::read().ms;
+        let now_ms = self.shard.clock.now().ms;
         if is_writing && now_ms >= self.send_deadline_ms() {
             self.shard.count(Count::RespondTimedOut);
             self.is_broken = true;

@@ -17,7 +17,7 @@ use monoio::{IoUringDriver, LegacyDriver, Runtime, RuntimeBuilder};
 use slab::Slab;
 
 use super::census::{Census, Refused};
-use super::clock;
+use super::clock::Clock;
 use super::driver::{Driver, ring_builder};
 use super::fleet::{Settings, Socket as Bound};
 use super::mailbox::{Letter, Mailbox};
@@ -108,7 +108,7 @@ async fn turn_wheel(shard: Rc<Shard>) {
     poll_fn::<(), _>(|context| {
         shard.wheel.listen(context.waker());
         loop {
-            let now_ms = clock::read().ms;
+            let now_ms = shard.clock.tick().ms;
             shard.wheel.handle_time(now_ms);
             let Some(due_ms) = shard.wheel.poll_timeout() else { return Poll::Pending };
             // The coarse clock lags by one tick of the kernel; without the millisecond this would spin until it moves.
@@ -140,6 +140,7 @@ pub(super) struct Shard {
     snapshot: RefCell<Arc<Snapshot>>,
     work: RefCell<Workspace>,
     pub(super) wheel: Wheel,
+    pub(super) clock: Clock,
     events: Arc<Events>,
     census: Arc<Census>,
     connections: RefCell<Slab<Rc<Bell>>>,
@@ -157,10 +158,12 @@ impl Shard {
         });
         let mut work = Workspace::new(start.index, start.shards, start.events.clone(), entropy);
         work.buckets.follow(&start.snapshot.rate_limits);
+        let clock = Clock::new();
         let shard = Self {
             snapshot: RefCell::new(start.snapshot),
             work: RefCell::new(work),
-            wheel: Wheel::new(clock::read().ms),
+            wheel: Wheel::new(clock.now().ms),
+            clock,
             events: start.events,
             census: start.census,
             connections: RefCell::default(),
@@ -262,7 +265,7 @@ impl Shard {
     ) -> R {
         let snapshot = self.snapshot.borrow();
         let mut work = self.work.borrow_mut();
-        let now = clock::read();
+        let now = self.clock.now();
         work.date.refresh(now.unix_s());
         act(&mut Turn { now, snapshot: &snapshot, work: &mut work, waker, outbox })
     }

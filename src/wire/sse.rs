@@ -1,5 +1,6 @@
 //! Server-sent events, encoding only (WHATWG HTML 9.2.5 and 9.2.6).
 //! Never: a field that ends early because a value held a line break.
+//! Next: `pipeline/respond`, which sends events.
 
 /// Why an event is not encoded: its id or name would break out of its line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -7,8 +7,12 @@
     reason = "a test may stop at the first surprise"
 )]
 
+#[cfg(test)]
 #[path = "../fixture/mod.rs"]
 mod fixture;
+#[cfg(test)]
 mod http;
+#[cfg(test)]
 mod legacy;
+#[cfg(test)]
 mod modern;

@@ -1,11 +1,9 @@
 //! Laws of what is written around the code: file heads, comments, `unsafe` and its reasons, shortcuts.
 //! Next: `project.rs`.
 
+use crate::exceptions::UNSAFE_HOMES;
 use crate::source::{Source, has_word};
 use crate::tree::{Tree, Violation};
-
-/// The only files that may contain `unsafe`, each with what for.
-const UNSAFE_HOMES: &[(&str, &str)] = &[];
 
 /// Files open with two to six lines: what it is, `Never:`, `Next:`.
 pub(crate) fn every_file_opens_with_its_head(tree: &Tree) -> Vec<Violation> {
@@ -104,11 +102,11 @@ pub(crate) fn unsafe_stays_in_its_homes(tree: &Tree) -> Vec<Violation> {
                 file,
                 1,
                 "an unsafe home without `unsafe`",
-                "strike it from UNSAFE_HOMES in tests/tidy/comments.rs",
+                "strike it from UNSAFE_HOMES in tests/tidy/exceptions.rs",
             ));
         }
         let strays = uses.into_iter().filter(|_| !home);
-        broken.extend(strays.map(|line| Violation::new(file, line, "unsafe", "find the safe way, or add the file to UNSAFE_HOMES in tests/tidy/comments.rs with its reason")));
+        broken.extend(strays.map(|line| Violation::new(file, line, "unsafe", "find the safe way, or add the file to UNSAFE_HOMES in tests/tidy/exceptions.rs with its reason")));
     }
     broken
 }

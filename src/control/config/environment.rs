@@ -1,4 +1,4 @@
-//! Whether what the configuration names is there on this machine: files, secrets, CPUs, file descriptors.
+//! Whether what the configuration names is there on this machine: files, secrets, CPUs.
 //! Never: a change to anything; a secret in a message.
 //! Next: `control/certs.rs` reads the certificates that were found here.
 
@@ -10,19 +10,16 @@ use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use rustix::process::{Resource, getrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity};
 
 use super::checked::{Config, SecretSource};
-use super::problem::{Code, Problem};
+use super::problem::Code;
 use super::report::{Report, child, entry};
 
 /// A shorter pepper can be guessed from one stored key.
 const PEPPER_BYTES_MIN: usize = 16;
 /// No secret is longer; a file that is was named by mistake.
 const PEPPER_BYTES_MAX: u64 = 64 << 10;
-/// File descriptors beside those of connections: listeners, rings, logs, files.
-const DESCRIPTORS_SPARE: u64 = 256;
 
 /// Looks at everything the configuration names.
 pub(super) fn check(config: &Config, report: &mut Report) {
@@ -42,7 +39,6 @@ pub(super) fn check(config: &Config, report: &mut Report) {
         pepper(&keys.pepper, report);
     }
     cpus(config, report);
-    descriptors(config, report);
 }
 
 /// The CPUs this process may run on.
@@ -53,13 +49,23 @@ pub(super) fn usable_cpus() -> Vec<usize> {
 
 /// Whether a file opens for reading.
 fn readable(path: &str, file: &Path, report: &mut Report) -> bool {
-    let problem = match File::open(file).and_then(|file| file.metadata()) {
-        Ok(metadata) if metadata.is_file() => return true,
-        Ok(_) => "it is not a file".to_owned(),
-        Err(error) => error.to_string(),
-    };
-    let message = format!("can not read {}", file.display());
-    report.problem(Code::FileUnreadable, path, message).label(problem).help(missing_file(path, file));
+    // Metadata first: opening a pipe would wait for its writer.
+    let opened = fs::metadata(file).and_then(|metadata| match metadata.is_file() {
+        true => File::open(file).map(Some),
+        false => Ok(None),
+    });
+    match opened {
+        Ok(Some(_)) => return true,
+        Ok(None) => {
+            let message = format!("{} is not a regular file", file.display());
+            report.problem(Code::NotAFile, path, message).help("name a file");
+        }
+        Err(error) => {
+            let message = format!("can not read {}", file.display());
+            let problem = report.problem(Code::FileUnreadable, path, message);
+            problem.label(error.to_string()).help(missing_file(path, file));
+        }
+    }
     false
 }
 
@@ -162,17 +168,4 @@ fn cpus(config: &Config, report: &mut Report) {
     let message = format!("this process may not use CPU {}", list(&foreign));
     let problem = report.problem(Code::NoSuchCpu, "runtime.cpus", message);
     problem.help(format!("it may use cpus = \"{}\"", list(&usable)));
-}
-
-/// Whether the process may open as many files as it may have connections.
-fn descriptors(config: &Config, report: &mut Report) {
-    let connections = u64::try_from(config.limits.connections_max).unwrap_or(u64::MAX);
-    let needed = connections.saturating_add(DESCRIPTORS_SPARE);
-    // The soft limit can be raised up to the hard one, which is therefore what counts.
-    let Some(limit) = getrlimit(Resource::Nofile).maximum.filter(|limit| *limit < needed) else { return };
-    let message = format!(
-        "limits.max_connections = {connections} needs about {needed} file descriptors, the limit is {limit}"
-    );
-    let problem: &mut Problem = report.problem(Code::FewDescriptors, "limits.max_connections", message);
-    problem.help(format!("LimitNOFILE={needed} in the unit, or `ulimit -n {needed}`"));
 }

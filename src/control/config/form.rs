@@ -4,10 +4,12 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use super::nearest::nearest;
+
 /// Why a text does not have its form, and what would.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Malformed {
-    /// Follows "because".
+    /// Stands at the caret.
     pub(super) reason: String,
     /// What to type.
     pub(super) help: String,
@@ -41,6 +43,9 @@ const RESERVED_HEADERS: &[&str] = &[
     "transfer-encoding",
     "upgrade",
 ];
+
+/// As the filter spells them.
+const LOG_LEVELS: &[&str] = &["off", "error", "warn", "info", "debug", "trace"];
 
 /// Shortens the making of a `Malformed`.
 fn malformed<T>(reason: impl Into<String>, help: impl Into<String>) -> Result<T, Malformed> {
@@ -252,9 +257,14 @@ pub(super) fn header_name(text: &str) -> Result<String, Malformed> {
 
 /// A filter for log lines.
 pub(super) fn log_filter(text: &str) -> Result<String, Malformed> {
-    match tracing_subscriber::EnvFilter::builder().parse(text) {
-        Ok(_) if !text.trim().is_empty() => Ok(text.to_owned()),
-        Ok(_) => malformed("it is empty", "write level = \"info\""),
+    // The filter itself would take a misspelt level for the name of a module, and log nothing.
+    let is_known = |part: &str| LOG_LEVELS.contains(&part) || part.contains("::") || part.contains('=');
+    if let Some(part) = text.split(',').map(str::trim).find(|part| !is_known(part)) {
+        let near = nearest(part, LOG_LEVELS.iter().copied()).unwrap_or("info");
+        return malformed(format!("{part:?} is not a level"), format!("write level = \"{near}\""));
+    }
+    match text.parse::<tracing_subscriber::filter::Targets>() {
+        Ok(_) => Ok(text.to_owned()),
         Err(error) => {
             malformed(error.to_string(), "write level = \"info\" or \"info,mcpring::pipeline=debug\"")
         }

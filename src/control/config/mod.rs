@@ -25,7 +25,7 @@ mod render;
 #[cfg(test)]
 mod tests;
 
-pub use problem::{Code, Colour, Problem, Problems, Severity};
+pub use problem::{Code, Colour, Finding, Problem, Problems, Severity};
 pub use reference::markdown;
 pub use source::Source;
 

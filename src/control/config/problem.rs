@@ -2,11 +2,12 @@
 //! Never: the content of a secret.
 //! Next: `report`, which collects problems; `render`, which shows them.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use super::render;
 use super::tree::Place;
+use super::{render, report};
 
 /// Whether the configuration can be used all the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +21,7 @@ pub enum Severity {
 /// One problem.
 #[derive(Clone, Debug)]
 pub struct Problem {
-    pub(super) code: Code,
+    pub(super) code: &'static str,
     pub(super) message: String,
     /// What stands at the caret.
     pub(super) label: String,
@@ -32,7 +33,14 @@ pub struct Problem {
 impl Problem {
     /// A problem at a place, or at none.
     pub(super) fn new(code: Code, place: Option<Place>, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), label: String::new(), place, notes: vec![], help: vec![] }
+        Self {
+            code: code.id(),
+            message: message.into(),
+            label: String::new(),
+            place,
+            notes: vec![],
+            help: vec![],
+        }
     }
 
     /// What stands at the caret.
@@ -54,8 +62,13 @@ impl Problem {
     }
 
     /// Its code, for example `E0101`.
-    pub fn code(&self) -> Code {
+    pub fn code(&self) -> &'static str {
         self.code
+    }
+
+    /// By the first letter of its code.
+    pub fn severity(&self) -> Severity {
+        if self.code.starts_with('E') { Severity::Error } else { Severity::Warning }
     }
 
     /// The first line.
@@ -81,7 +94,23 @@ pub(super) struct Source {
 #[derive(Clone, Debug, Default)]
 pub struct Problems {
     pub(super) sources: Arc<[Source]>,
+    pub(super) places: Arc<BTreeMap<String, Place>>,
     pub(super) list: Vec<Problem>,
+}
+
+/// What another part of the program has found wrong with a setting, such as a certificate that has expired.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// A stable code; `E...` is an error, `W...` a warning.
+    pub code: &'static str,
+    /// The setting, for example `tls.public.certificates[0].cert_file`.
+    pub setting: String,
+    /// One sentence.
+    pub message: String,
+    /// Facts.
+    pub notes: Vec<String>,
+    /// What to type.
+    pub help: Vec<String>,
 }
 
 /// Whether text carries escape sequences.
@@ -96,7 +125,14 @@ pub enum Colour {
 impl Problems {
     /// Problems that point into no text.
     pub(super) fn without_source(list: Vec<Problem>) -> Self {
-        Self { sources: Arc::new([]), list }
+        Self { list, ..Self::default() }
+    }
+
+    /// Adds what was found after loading, at the place of the setting.
+    pub fn add(&mut self, finding: Finding) {
+        let Finding { code, setting, message, notes, help } = finding;
+        let place = report::nearest_place(&self.places, &setting);
+        self.list.push(Problem { code, message, label: String::new(), place, notes, help });
     }
 
     /// Each problem.
@@ -106,7 +142,7 @@ impl Problems {
 
     /// How many are of this severity.
     pub fn count(&self, severity: Severity) -> usize {
-        self.list.iter().filter(|problem| problem.code.severity() == severity).count()
+        self.list.iter().filter(|problem| problem.severity() == severity).count()
     }
 
     /// Whether there is none.
@@ -116,8 +152,8 @@ impl Problems {
 
     /// Whether a permission is all that is wrong.
     pub fn is_permission_only(&self) -> bool {
-        let errors = || self.list.iter().filter(|problem| problem.code.severity() == Severity::Error);
-        errors().count() > 0 && errors().all(|problem| problem.code == Code::SecretOpen)
+        let errors = || self.list.iter().filter(|problem| problem.severity() == Severity::Error);
+        errors().count() > 0 && errors().all(|problem| problem.code == Code::SecretOpen.id())
     }
 
     /// The frames people read, one after another, each with file, line, caret and help.
@@ -189,28 +225,21 @@ codes! {
     Tls12NotAllowed = "E0211", "TLS 1.2 needs allow_tls12 = true.";
     NoHostnames = "E0212", "A listener on the network knows no host name.";
     OneOf = "E0213", "Exactly one of some keys must be written.";
-    FileUnreadable = "E0301", "A file that the configuration names can not be read.";
-    NoSecret = "E0302", "The pepper is not where the configuration says.";
-    ShortSecret = "E0303", "The pepper is too short.";
     SecretOpen = "E0320", "The group of a secret file, or everyone, has access to it.";
+    NotAFile = "E0321", "What the configuration names is not a regular file.";
+    FileUnreadable = "E0323", "A file that the configuration names can not be read.";
     NoSuchCpu = "E0330", "A CPU is named that this process may not use.";
+    NoSecret = "E0350", "The pepper is not where the configuration says.";
+    ShortSecret = "E0351", "The pepper is too short.";
     AnonymousNetwork = "E0501", "Callers without a credential could come from the network.";
     PlaintextNetwork = "E0503", "Requests and keys could cross the network unencrypted.";
     Tls12Allowed = "W0211", "A TLS profile accepts TLS 1.2.";
     Unused = "W0214", "Something is defined that nothing uses.";
     NothingCallable = "W0215", "No caller may do anything.";
     CpusShared = "W0331", "There are more shards than CPUs.";
-    FewDescriptors = "W0411", "The process may not open enough files for limits.max_connections.";
     AnonymousAllowed = "W0501", "Callers without a credential are let in from the network.";
     PlaintextAllowed = "W0503", "Requests and keys may cross the network unencrypted.";
     NoHeaders = "W0505", "Responses carry no security headers.";
-}
-
-impl Code {
-    /// By its first letter.
-    pub fn severity(self) -> Severity {
-        if self.id().starts_with('E') { Severity::Error } else { Severity::Warning }
-    }
 }
 
 impl fmt::Display for Code {

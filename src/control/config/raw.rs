@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 use super::checked::{Driver, HeaderPreset, LogFormat, Resumption, TlsVersion};
 use super::quantity::{Size, Time};
 
+/// Names that an operator chooses are labels elsewhere, so they are short and plain.
+const NAME_PATTERN: &str = "^[A-Za-z0-9_-]{1,64}$";
+
 /// mcpring.toml
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -25,17 +28,20 @@ pub(super) struct File {
     /// What one peer, one message and the whole process may cost.
     pub(super) limits: Limits,
     /// Where the server listens, one table a listener.
+    #[schemars(extend("propertyNames" = { "pattern": NAME_PATTERN }))]
     pub(super) listeners: BTreeMap<String, Listener>,
     /// TLS profiles, one table a profile; listeners name them.
+    #[schemars(extend("propertyNames" = { "pattern": NAME_PATTERN }))]
     pub(super) tls: BTreeMap<String, Tls>,
     /// How callers prove who they are.
     pub(super) auth: Auth,
     /// What callers may do, one table a role. At most 64.
-    #[schemars(extend("maxProperties" = 64))]
+    #[schemars(extend("propertyNames" = { "pattern": NAME_PATTERN }, "maxProperties" = 64))]
     pub(super) roles: BTreeMap<String, Role>,
     /// How roles are given.
     pub(super) rbac: Rbac,
     /// Token buckets, one table a limit. Every request must get a token from each.
+    #[schemars(extend("propertyNames" = { "pattern": NAME_PATTERN }))]
     pub(super) rate_limits: BTreeMap<String, RateLimit>,
     /// The tools built into the server.
     pub(super) native: Native,
@@ -148,15 +154,15 @@ pub(super) struct Listener {
     /// Whether a caller must authenticate. `false` lets callers in with `rbac.anonymous_roles`, and is refused on
     /// addresses other than loopback.
     pub(super) auth_required: bool,
-    /// Host names that requests may carry in `Host`, without port. Others are answered with 421.
+    /// Host names that requests may carry in `Host`, without port. Others are refused.
     #[schemars(
         with = "Vec<String>",
         length(min = 1),
         extend("x-default" = "the host of server.public_url, and on loopback localhost, 127.0.0.1 and ::1", "x-form" = "host names")
     )]
     pub(super) hostnames: Option<Vec<String>>,
-    /// Origins that browsers may send, such as `"https://app.example.com"`. Others are answered with 403; a request
-    /// without an Origin passes.
+    /// Origins that browsers may send, such as `"https://app.example.com"`. Others are refused; a request without an
+    /// Origin passes.
     #[schemars(
         with = "Vec<String>",
         extend("x-default" = "the origin of server.public_url", "x-form" = "origins")
@@ -165,7 +171,7 @@ pub(super) struct Listener {
     /// The security headers of every response.
     pub(super) headers: HeaderPreset,
     /// How many connections the kernel keeps waiting for each shard.
-    #[schemars(range(min = 1, max = 65535), extend("x-unit" = "connections"))]
+    #[schemars(range(min = 1, max = 65535), extend("x-reload" = "restart", "x-unit" = "connections"))]
     pub(super) backlog: u32,
     /// Permits plain HTTP on an address other than loopback.
     pub(super) allow_plaintext_network: bool,
@@ -328,10 +334,9 @@ pub(super) struct Log {
     pub(super) format: LogFormat,
     /// What is logged: `"error"`, `"warn"`, `"info"`, `"debug"`, `"trace"`, also per module as in
     /// `"info,mcpring::pipeline=debug"`.
-    #[schemars(extend("x-reload" = "restart", "x-form" = "log filter"))]
+    #[schemars(extend("x-form" = "log filter"))]
     pub(super) level: String,
     /// Whether every request is logged; `false` logs only what was refused or failed.
-    #[schemars(extend("x-reload" = "restart"))]
     pub(super) access_log: bool,
 }
 

@@ -48,7 +48,7 @@ const NOT_READ: &[(&str, &str, &str)] = &[
     ("listeners.*.error_fd", LATER, REMOVE),
     ("listeners.*.buffer_size", LATER, REMOVE),
     ("tls.*.cipher_suites", "all AEAD suites of the TLS library are offered, AES-256-GCM first", REMOVE),
-    ("tls.*.key_exchange", "X25519MLKEM768, X25519, P-256 and P-384 are offered in this order", REMOVE),
+    ("tls.*.key_exchange", "X25519MLKEM768, X25519 and P-256 are offered in this order", REMOVE),
     ("tls.*.ticket_rotation", "the TLS library rotates ticket keys by itself", REMOVE),
     ("tls.*.early_data", "0-RTT can be replayed and is never accepted", REMOVE),
     ("tls.*.ocsp_stapling", LATER, REMOVE),
@@ -112,16 +112,8 @@ const WORDS_NOT_READ: &[(&str, &str, &str)] = &[
 
 /// Keys of other servers' TLS settings, wherever they stand.
 const NO_MEANING: &[(&str, &str, &str)] = &[
-    (
-        "dhfile",
-        "rustls has no finite-field DH; key exchange is X25519MLKEM768, X25519, P-256 or P-384",
-        REMOVE,
-    ),
-    (
-        "dh_params",
-        "rustls has no finite-field DH; key exchange is X25519MLKEM768, X25519 or NIST curves",
-        REMOVE,
-    ),
+    ("dhfile", "rustls has no finite-field DH; key exchange is X25519MLKEM768, X25519 or P-256", REMOVE),
+    ("dh_params", "rustls has no finite-field DH; key exchange is X25519MLKEM768, X25519 or P-256", REMOVE),
     ("secure_renegotiate", "TLS 1.3 has no renegotiation and rustls never does it in 1.2", REMOVE),
     ("client_renegotiation", "TLS 1.3 has no renegotiation and rustls never does it in 1.2", REMOVE),
     ("honor_cipher_order", "the server's order of suites is always honoured", REMOVE),

@@ -1,6 +1,7 @@
-//! The settings reference: a Markdown table of every setting, printed by `mcpring schema --format markdown`.
+//! The settings reference: Markdown tables of every setting and every problem code, printed by `mcpring schema --format markdown`.
 //! Next: `settings`, where it comes from.
 
+use super::problem::Code;
 use super::settings::{Presence, Reload, Setting, Shape, quoted, settings};
 
 /// All settings, one table of Markdown for each table of the file.
@@ -12,6 +13,10 @@ pub fn markdown() -> String {
         process starts again.\n"
         .to_owned();
     section("", root.inner(), &mut text);
+    text.push_str("\n## Problems\n\n| code | meaning |\n|---|---|\n");
+    for code in Code::ALL {
+        text.push_str(&format!("| `{code}` | {} |\n", code.meaning()));
+    }
     text
 }
 
@@ -88,4 +93,34 @@ fn kind(setting: &Setting) -> String {
 /// The path of a key.
 fn join(table: &str, key: &str) -> String {
     if table.is_empty() { key.to_owned() } else { format!("{table}.{key}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn has_a_row_for_every_setting() {
+        let text = markdown();
+        let row = |key: &str| {
+            text.lines().find(|line| line.starts_with(&format!("| `{key}` |"))).map(str::to_owned)
+        };
+        for (key, cells) in [
+            ("limits.max_message_size", "| size | `\"10MiB\"` | 1KiB to 256MiB | live |"),
+            ("runtime.ring_entries", "| integer (entries) | `4096` | 16 to 32768 | restart |"),
+            ("listeners.NAME.address", "| string (address) | required |  | live |"),
+            ("tls.NAME.certificates.key_file", "| string (file) | required |"),
+            ("auth.api_key.pepper.env", "| string (variable name) | none |"),
+            ("version", "| integer | `1` | 1 to 1 | live |"),
+        ] {
+            let row = row(key).unwrap_or_else(|| panic!("{key}\n{text}"));
+            assert!(row.contains(cells), "{row}");
+        }
+        assert!(text.contains("\n## `[[tls.NAME.certificates]]`\n"), "{text}");
+        assert!(text.contains("\n| `E0101` | No setting has this name. |\n"), "{text}");
+        let columns = |line: &str| line.replace("\\|", "").matches('|').count();
+        let rows = text.lines().filter(|line| line.starts_with('|'));
+        assert!(rows.clone().count() > 90, "{text}");
+        assert!(rows.map(columns).all(|columns| columns == 7 || columns == 3), "{text}");
+    }
 }

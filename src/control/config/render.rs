@@ -23,11 +23,11 @@ pub(super) fn text(problems: &Problems, colour: Colour) -> String {
 
 /// One frame.
 fn frame<'a>(problem: &'a Problem, sources: &'a [Source]) -> Group<'a> {
-    let level = match problem.code.severity() {
+    let level = match problem.severity() {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let title = level.primary_title(problem.message.as_str()).id(problem.code.id());
+    let title = level.primary_title(problem.message.as_str()).id(problem.code);
     let mut group = match located(problem, sources) {
         Some((source, place)) => {
             let label = (!problem.label.is_empty()).then_some(problem.label.as_str());
@@ -55,8 +55,8 @@ pub(super) fn json(problems: &Problems) -> serde_json::Value {
         let at = located(problem, &problems.sources);
         let position = at.map(|(source, place)| position(&source.text, place.start));
         json!({
-            "code": problem.code.id(),
-            "severity": match problem.code.severity() {
+            "code": problem.code,
+            "severity": match problem.severity() {
                 Severity::Error => "error",
                 Severity::Warning => "warning",
             },

@@ -29,13 +29,7 @@ impl Report {
 
     /// Where a setting is written, or else the table it would be in.
     pub(super) fn place(&self, path: &str) -> Option<Place> {
-        let mut path = path;
-        loop {
-            if let Some(place) = self.places.get(path) {
-                return Some(*place);
-            }
-            path = path.get(..path.rfind(['.', '['])?)?;
-        }
+        nearest_place(&self.places, path)
     }
 
     /// Whether the file or a `--set` has this setting.
@@ -64,8 +58,14 @@ impl Report {
 
     /// Reports a problem of a setting.
     pub(super) fn problem(&mut self, code: Code, path: &str, message: impl Into<String>) -> &mut Problem {
-        let place = self.place(path);
+        let place = self.place(path).or_else(|| self.end());
         self.problem_at(code, place, message)
+    }
+
+    /// The end of the file, where what is missing could be written.
+    fn end(&self) -> Option<Place> {
+        let end = self.sources.first()?.text.trim_end().len();
+        Some(Place { source: 0, start: end, end })
     }
 
     /// Reports a problem at a place.
@@ -83,7 +83,18 @@ impl Report {
     pub(super) fn into_problems(self) -> Problems {
         let mut list = self.problems;
         list.sort_by_key(|problem| (problem.place.is_none(), problem.place));
-        Problems { sources: self.sources.into(), list }
+        Problems { sources: self.sources.into(), places: self.places.into(), list }
+    }
+}
+
+/// The place of a setting, or else of the nearest table around it.
+pub(super) fn nearest_place(places: &BTreeMap<String, Place>, path: &str) -> Option<Place> {
+    let mut path = path;
+    loop {
+        if let Some(place) = places.get(path) {
+            return Some(*place);
+        }
+        path = path.get(..path.rfind(['.', '['])?)?;
     }
 }
 

@@ -85,3 +85,50 @@ fn describe_properties(schema: &mut Map<String, Json>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_everything_about_every_property() {
+        let mut properties = 0;
+        each_object(&mut public(), &mut |schema| {
+            assert!(!schema.keys().any(|key| key.starts_with("x-")), "{schema:?}");
+            assert!(schema.get("default").is_none_or(|default| !default.is_null()), "{schema:?}");
+            if schema.get("type") == Some(&Json::from("object")) {
+                // Either the names are free and the tables are not, or nothing else may be written.
+                let rest = schema.get("additionalProperties").unwrap();
+                assert!(rest.is_object() || *rest == Json::Bool(false), "{schema:?}");
+            }
+            for (key, property) in schema.get("properties").and_then(Json::as_object).into_iter().flatten() {
+                properties += 1;
+                let description = property["description"].as_str().unwrap();
+                assert!(description.ends_with('.'), "{key}: {description}");
+                let kind = property.get("type").and_then(Json::as_str).unwrap_or("word or number");
+                let is_leaf = kind != "object" && property.pointer("/items/properties").is_none();
+                assert!(!is_leaf || description.contains(" Default: "), "{key}: {description}");
+                let is_number = kind == "integer" || property.get("pattern").is_some();
+                assert!(!is_number || description.contains(" Range: "), "{key}: {description}");
+                let counts = is_number && key != "version";
+                assert!(!counts || description.contains(" Unit: "), "{key}: {description}");
+            }
+        });
+        assert!(properties > 60, "{properties}");
+    }
+
+    #[test]
+    fn keeps_words_and_bounds_where_editors_look() {
+        let schema = public();
+        let at = |pointer: &str| schema.pointer(pointer).cloned().unwrap_or_default();
+        assert_eq!(at("/$schema"), "https://json-schema.org/draft/2020-12/schema");
+        let runtime = "/properties/runtime/properties";
+        assert_eq!(at(&format!("{runtime}/driver/enum")), serde_json::json!(["auto", "io_uring", "epoll"]));
+        assert_eq!(at(&format!("{runtime}/shards/anyOf/0/const")), "auto");
+        assert_eq!(at(&format!("{runtime}/ring_entries/maximum")), 32768);
+        let listener = "/properties/listeners/additionalProperties";
+        assert_eq!(at(&format!("{listener}/required")), serde_json::json!(["kind", "address"]));
+        assert_eq!(at(&format!("{listener}/properties/auth/items/enum")), serde_json::json!(["api_key"]));
+        assert_eq!(at("/properties/limits/properties/idle_timeout/default"), "2m");
+    }
+}

@@ -258,6 +258,10 @@ impl Walk<'_> {
 
     /// Reports required keys that are not there.
     fn absent_keys(&mut self, table: &Table, settings: &[Setting], path: &str, place: Option<Place>) {
+        // What a listener of another kind must have is not known here.
+        if self.report.is_doubtful(&child(path, "kind")) {
+            return;
+        }
         let required = settings.iter().filter(|setting| matches!(setting.presence, Presence::Required));
         for setting in required {
             let path = child(path, &setting.key);

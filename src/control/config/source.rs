@@ -2,6 +2,7 @@
 //! Next: `tree`, which reads the text.
 
 use std::env;
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -29,7 +30,15 @@ impl Source {
     /// The file that was named, or `$MCPRING_CONFIG`, or the first that exists of `./mcpring.toml`,
     /// `$XDG_CONFIG_HOME/mcpring/mcpring.toml` and `/etc/mcpring/mcpring.toml`. Fails when there is none.
     pub fn find(named: Option<PathBuf>) -> Result<Self, Problems> {
-        let variable = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        Self::find_with(named, &|name| env::var_os(name))
+    }
+
+    /// The same with these environment variables.
+    fn find_with(
+        named: Option<PathBuf>,
+        variable: &dyn Fn(&str) -> Option<OsString>,
+    ) -> Result<Self, Problems> {
+        let variable = |name| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         if let Some(file) = named.or_else(|| variable("MCPRING_CONFIG")) {
             return Ok(Self::File(file));
         }
@@ -89,4 +98,43 @@ fn bounded(file: &Path) -> io::Result<String> {
         return Err(io::Error::other("it is longer than 1 MiB"));
     }
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looks_in_the_usual_places_in_order() {
+        let scratch = env::temp_dir().join(format!("mcpring-source-{}", std::process::id()));
+        let (xdg, home) = (scratch.join("xdg"), scratch.join("home"));
+        for folder in [xdg.join("mcpring"), home.join(".config/mcpring")] {
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(folder.join("mcpring.toml"), "").unwrap();
+        }
+        let find = |named: Option<&str>, set: &[(&str, &Path)]| {
+            let variable = |name: &str| {
+                set.iter().find(|(other, _)| *other == name).map(|(_, value)| value.as_os_str().to_owned())
+            };
+            Source::find_with(named.map(PathBuf::from), &variable).map(|source| source.name())
+        };
+        let all: &[(&str, &Path)] =
+            &[("MCPRING_CONFIG", Path::new("m.toml")), ("XDG_CONFIG_HOME", &xdg), ("HOME", &home)];
+        let found = [
+            find(Some("n.toml"), all).unwrap(),
+            find(None, all).unwrap(),
+            find(None, &all[1..]).unwrap(),
+            find(None, &all[2..]).unwrap(),
+            find(None, &[("MCPRING_CONFIG", Path::new("")), ("HOME", &home)]).unwrap(),
+        ];
+        let none = find(None, &[("HOME", &scratch)]);
+        std::fs::remove_dir_all(&scratch).unwrap();
+        let in_home = home.join(".config/mcpring/mcpring.toml").display().to_string();
+        let in_xdg = xdg.join("mcpring/mcpring.toml").display().to_string();
+        assert_eq!(found, ["n.toml", "m.toml", &in_xdg, &in_home, &in_home]);
+        if let Err(problems) = none {
+            let text = problems.to_string();
+            assert!(text.contains("looked for mcpring.toml, ") && text.contains("--config FILE"), "{text}");
+        }
+    }
 }

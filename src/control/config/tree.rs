@@ -87,13 +87,17 @@ impl Table {
         if key.trim_start().starts_with('[') || text.contains('\n') {
             return Err("it is not one key and one value".to_owned());
         }
-        let whole = Place { source, start: 0, end: text.len() };
         if let Ok(table) = DeTable::parse(text) {
             return Ok(Self::from_toml(table.get_ref(), &|span| place(source, span)));
         }
-        let quoted = format!("{key} = {}", super::settings::quoted(value.trim()));
+        let quoted = format!("{key}={}", super::settings::quoted(value.trim()));
+        // The key stands where it stood; the quotes have moved the end of the value.
+        let value_start = key.len() + 1;
+        let locate = |span: Range<usize>| {
+            place(source, if span.start < value_start { span } else { value_start..text.len() })
+        };
         match DeTable::parse(&quoted) {
-            Ok(table) => Ok(Self::from_toml(table.get_ref(), &|_| whole)),
+            Ok(table) => Ok(Self::from_toml(table.get_ref(), &locate)),
             Err(error) => Err(error.message().to_owned()),
         }
     }

@@ -25,6 +25,7 @@ pub(super) fn report(
     let size = Size::decode(instead.trim_matches('"')).filter(|_| matches!(shape, Shape::Size { .. }));
     let bytes = size.map(|size| format!("  ({} bytes)", size.0)).unwrap_or_default();
     let help = match shape {
+        Shape::Table { settings_max: 1, .. } => format!("write {} = {instead}", setting.key),
         Shape::Table { .. } | Shape::Named(_) => format!("write [{path}] and its settings below it"),
         Shape::Boolean
         | Shape::Integer { .. }

@@ -12,6 +12,7 @@ mod timing;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::authenticate::Remembered;
 use super::dispatch::running::RunningCall;
 use super::event::{Count, Outcome, Record, Stage};
 use super::framing::{Caller, Framing};
@@ -78,6 +79,7 @@ pub struct Connection {
     listener: usize,
     peer: SocketAddr,
     tls: Option<Box<Tls>>,
+    remembered: Remembered,
     framing: Framing,
     /// Bytes of an incomplete request; leased only while there are some.
     held: Vec<u8>,
@@ -105,6 +107,7 @@ impl Connection {
             listener,
             peer,
             tls,
+            remembered: Remembered::default(),
             framing: Framing::Head(HeadScan::default()),
             held: Vec::new(),
             in_flight: None,

@@ -111,7 +111,7 @@ impl Connection {
 
     /// Whether the head's sender may send its body; nobody when there is none to send.
     fn decide<'t>(
-        &self,
+        &mut self,
         head: &Head<'_, '_>,
         exchange: Exchange,
         listener: &Listener,
@@ -126,7 +126,7 @@ impl Connection {
                 return Err((refusal, Known::default()));
             }
         };
-        let principal = authenticate(&snapshot.keys, listener, head, turn.now);
+        let principal = authenticate(snapshot, listener, head, turn.now, &mut self.remembered);
         // A caller that could not say who it is pays all the same, so that guessing is limited too.
         if let Err(Exhausted { retry_after_ms, limit }) = turn.work.buckets.admit(self.peer.ip(), turn.now.ms)
         {

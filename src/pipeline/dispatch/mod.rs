@@ -153,8 +153,7 @@ pub fn conclude(
         Ok(reply) => {
             turn.count(Count::DispatchCompleted);
             let content = reply.into_content();
-            let server = &turn.snapshot.server;
-            result::encode_content(&mut turn.work.body, id, revision, server, &content, IsError::No);
+            result::encode_content(&mut turn.work.body, id, revision, turn.snapshot, &content, IsError::No);
             turn.work.content = content;
             Ok(())
         }
@@ -163,8 +162,7 @@ pub fn conclude(
             let mut reply = Reply::with_memory(std::mem::take(&mut turn.work.content));
             reply.text(error.message());
             let content = reply.into_content();
-            let server = &turn.snapshot.server;
-            result::encode_content(&mut turn.work.body, id, revision, server, &content, IsError::Yes);
+            result::encode_content(&mut turn.work.body, id, revision, turn.snapshot, &content, IsError::Yes);
             turn.work.content = content;
             Ok(())
         }

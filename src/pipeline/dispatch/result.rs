@@ -5,7 +5,6 @@ use crate::pipeline::envelope::Request;
 use crate::pipeline::snapshot::{Server, Snapshot};
 use crate::wire::json::encode::{encode_integer, encode_str};
 use crate::wire::jsonrpc::{Id, encode_result_start};
-use crate::wire::mcp::meta::SERVER_INFO;
 use crate::wire::mcp::{Era, LIST_TTL_MS, Revision};
 
 /// Whether a tool's content tells of a failure.
@@ -28,23 +27,11 @@ fn open(out: &mut Vec<u8>, id: Id<'_>, revision: Revision) {
 }
 
 /// Closes what [`open`] opened; modern results end with who answered.
-fn close(out: &mut Vec<u8>, revision: Revision, server: &Server) {
-    if revision.era() == Era::Modern {
-        out.extend_from_slice(b",\"_meta\":{");
-        encode_str(out, SERVER_INFO);
-        out.push(b':');
-        encode_server_info(out, server);
-        out.push(b'}');
+fn close(out: &mut Vec<u8>, revision: Revision, snapshot: &Snapshot) {
+    match revision.era() {
+        Era::Modern => out.extend_from_slice(&snapshot.modern_ending),
+        Era::Legacy => out.extend_from_slice(b"}}"),
     }
-    out.extend_from_slice(b"}}");
-}
-
-fn encode_server_info(out: &mut Vec<u8>, server: &Server) {
-    out.extend_from_slice(b"{\"name\":");
-    encode_str(out, &server.name);
-    out.extend_from_slice(b",\"version\":");
-    encode_str(out, &server.version);
-    out.push(b'}');
 }
 
 fn encode_instructions(out: &mut Vec<u8>, server: &Server) {
@@ -74,7 +61,7 @@ pub fn encode_discover(out: &mut Vec<u8>, request: &Request<'_, '_>, snapshot: &
     out.extend_from_slice(b"],\"capabilities\":{\"tools\":{}}");
     encode_instructions(out, &snapshot.server);
     encode_hints(out);
-    close(out, request.revision, &snapshot.server);
+    close(out, request.revision, snapshot);
 }
 
 /// The answer to `tools/list`: what the caller may call, in the order of registration.
@@ -99,7 +86,7 @@ pub fn encode_tools(out: &mut Vec<u8>, request: &Request<'_, '_>, snapshot: &Sna
     if request.revision.era() == Era::Modern {
         encode_hints(out);
     }
-    close(out, request.revision, &snapshot.server);
+    close(out, request.revision, snapshot);
 }
 
 /// The answer to the legacy handshake.
@@ -108,9 +95,9 @@ pub fn encode_initialize(out: &mut Vec<u8>, request: &Request<'_, '_>, snapshot:
     out.extend_from_slice(b"\"protocolVersion\":");
     encode_str(out, request.revision.name());
     out.extend_from_slice(b",\"capabilities\":{\"tools\":{}},\"serverInfo\":");
-    encode_server_info(out, &snapshot.server);
+    snapshot.server.encode_info(out);
     encode_instructions(out, &snapshot.server);
-    close(out, request.revision, &snapshot.server);
+    close(out, request.revision, snapshot);
 }
 
 /// An answer that says nothing.
@@ -124,7 +111,7 @@ pub fn encode_content(
     out: &mut Vec<u8>,
     id: Id<'_>,
     revision: Revision,
-    server: &Server,
+    snapshot: &Snapshot,
     content: &[u8],
     is_error: IsError,
 ) {
@@ -138,5 +125,5 @@ pub fn encode_content(
         IsError::Yes => b"],\"isError\":true".as_slice(),
         IsError::No => b"],\"isError\":false".as_slice(),
     });
-    close(out, revision, server);
+    close(out, revision, snapshot);
 }

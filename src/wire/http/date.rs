@@ -1,5 +1,6 @@
 //! The Date field's value, formatted once a second instead of once a response.
 //! Never: a clock of its own; the caller says what time it is.
+//! Next: `pipeline/respond`, which sends it.
 
 use std::io::Write as _;
 use std::time::{Duration, UNIX_EPOCH};

@@ -1,5 +1,6 @@
 //! Any bytes as a request head: no panic, no way past a limit, one reading however the bytes are cut.
 //! The first byte of the input chooses where to cut.
+//! Next: `src/wire/http/head`.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,5 +1,6 @@
 //! Requests that two servers in a row could read differently: every one must be refused, at every cut.
 //! Sources: RFC 9112 11.2 and the published families CL.TE, TE.CL, TE.TE, CL.0, TERM.EXT, EXT.TERM and bare line ends.
+//! Next: `mod.rs`, the laws.
 
 use super::{CHUNKED_LIMITS, read_chunked};
 use mcpring::wire::http::chunked::ChunkedLimits;

@@ -64,7 +64,9 @@ impl Check<'_> {
         }
         if names.is_empty() && !self.report.is_doubtful("native") {
             let problem = self.report.problem(Code::NothingCallable, "native.enable", "no tool is served");
-            problem.help(format!("add [native] with enable = [\"{}\"]", DEMO_TOOLS.join("\", \"")));
+            problem
+                .label("no native tool is enabled")
+                .help(format!("add [native] with enable = [\"{}\"]", DEMO_TOOLS.join("\", \"")));
         }
         tools
     }
@@ -88,7 +90,9 @@ impl Check<'_> {
         }
         if roles.iter().all(|role| role.allow.is_empty()) && !self.report.is_doubtful("roles") {
             let problem = self.report.problem(Code::NothingCallable, "roles", "no role allows anything");
-            problem.help("add [roles.agent] with allow = [\"tools/list\", \"tools/call:native/*\"]");
+            problem
+                .label("what no role allows is denied")
+                .help("add [roles.agent] with allow = [\"tools/list\", \"tools/call:native/*\"]");
         }
         roles
     }

@@ -98,7 +98,7 @@ impl Check<'_> {
     /// Reports that there is nothing to serve.
     pub(super) fn no_listener(&mut self) {
         let problem = self.report.problem(Code::NoListener, "listeners", "there is no listener");
-        problem.help(
+        problem.label("add it here").help(
             "add [listeners.https] with kind = \"http\", address = \"127.0.0.1:8443\" and tls = \"main\"",
         );
     }
@@ -160,6 +160,7 @@ impl Check<'_> {
             }
             false => problem.help(format!("defined profiles: {}", names.join(", "))),
         };
+        self.report.doubt(&setting);
         None
     }
 

@@ -318,13 +318,13 @@ pub(crate) mod tests {
 
     #[test]
     fn writes_a_curl_line_that_a_shell_takes_apart_again() {
-        let line = curl(&told("/home/o'brien/my data/ca.crt"));
+        let line = curl(&told("/data/o'brien/my data/ca.crt"));
         assert_eq!(line.lines().count(), 1);
         let script = format!("set -- {line}; for word; do printf '%s\\n' \"$word\"; done");
         let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
         let words = String::from_utf8(output.stdout).unwrap();
         let words: Vec<&str> = words.lines().collect();
-        assert_eq!(words[..3], ["curl", "--cacert", "/home/o'brien/my data/ca.crt"]);
+        assert_eq!(words[..3], ["curl", "--cacert", "/data/o'brien/my data/ca.crt"]);
         assert_eq!(words.last(), Some(&"https://localhost:8443/mcp"));
         assert!(words.contains(&"Authorization: Bearer mrk_abcdef_x"));
         let body = words[words.iter().position(|word| *word == "-d").unwrap() + 1];
@@ -335,7 +335,7 @@ pub(crate) mod tests {
 
     #[test]
     fn leaves_a_plain_path_unquoted() {
-        assert_eq!(quote_path(Path::new("/home/a/.local/share/ca.crt")), "/home/a/.local/share/ca.crt");
+        assert_eq!(quote_path(Path::new("/data/a/.local/share/ca.crt")), "/data/a/.local/share/ca.crt");
         assert_eq!(quote_path(Path::new("/a b")), "'/a b'");
         assert_eq!(quote_path(Path::new("/$(x)")), "'/$(x)'");
     }

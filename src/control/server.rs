@@ -274,3 +274,88 @@ fn bound_connections(config: &mut Config, usable: u64) -> Option<Problem> {
     config.limits.connections_max = bounded;
     warning
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+
+    use super::super::config::checked::ListenerSecurity;
+    use super::super::dev::tests::config;
+    use super::super::keys::no_keys;
+    use super::*;
+
+    /// A development configuration without TLS, with these listeners: a name and an address each.
+    fn plain(listeners: &[(&str, SocketAddr)]) -> Config {
+        let mut config = config();
+        let model = config.listeners.remove(0);
+        config.tls.clear();
+        config.log.level = "off".to_owned();
+        config.listeners.extend(listeners.iter().map(|&(name, address)| {
+            let mut listener = model.clone();
+            (listener.name, listener.address) = (name.to_owned(), address);
+            listener.security = ListenerSecurity::Plain;
+            listener
+        }));
+        config
+    }
+
+    fn launch(config: Config) -> (Server, Vec<SocketAddr>) {
+        let materials = Materials { tls: Vec::new(), keys: no_keys(0), certificates: Vec::new() };
+        let prepared = Prepared::build(config, materials, Kept::build().unwrap(), Hsts::Sent).unwrap();
+        let addresses = prepared.addresses.clone();
+        let log = Logger::start(&prepared.config.log).unwrap();
+        (prepared.launch(log).unwrap(), addresses)
+    }
+
+    fn names(server: &Server) -> Vec<&str> {
+        server.snapshot.listeners.iter().map(|listener| &*listener.name).collect()
+    }
+
+    #[test]
+    fn moves_to_a_new_configuration_or_stays_whole_with_the_old() {
+        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        let (mut server, addresses) = launch(plain(&[("a", any)]));
+        TcpStream::connect(addresses[0]).unwrap();
+        let done = server.reload(plain(&[("a", any), ("b", any)])).unwrap();
+        assert_eq!((done.generation, done.closed.len(), done.restart.len()), (2, 0, 0));
+        let (name, address) = done.added[0].split_once(' ').unwrap();
+        assert_eq!(name, "b");
+        let second: SocketAddr = address.parse().unwrap();
+        TcpStream::connect(second).unwrap();
+        // One listener could be opened, the other could not: neither is, and the running ones stay.
+        let taken = TcpListener::bind(any).unwrap();
+        let refused = server
+            .reload(plain(&[("a", any), ("c", any), ("d", taken.local_addr().unwrap())]))
+            .err()
+            .unwrap();
+        assert_eq!(refused.iter().map(|problem| problem.code).collect::<Vec<_>>(), ["E0401"]);
+        assert_eq!((server.snapshot.generation, names(&server)), (2, vec!["a", "b"]));
+        TcpStream::connect(addresses[0]).unwrap();
+        TcpStream::connect(second).unwrap();
+        let done = server.reload(plain(&[("b", any)])).unwrap();
+        assert_eq!((done.generation, done.closed), (3, vec!["a".to_owned()]));
+        assert_eq!(names(&server), ["a", "b"], "connections remember their index");
+        assert_eq!(
+            server.slots.iter().map(|slot| slot.state).collect::<Vec<_>>(),
+            [SlotState::Closed, SlotState::Open]
+        );
+        server.drain();
+    }
+
+    #[test]
+    fn refuses_settings_that_cannot_be_built_and_names_them() {
+        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        let (mut server, _) = launch(plain(&[("a", any)]));
+        let mut refused = |change: fn(&mut Config)| {
+            let mut config = plain(&[("a", any)]);
+            change(&mut config);
+            server.reload(config).err().unwrap().remove(0).to_string()
+        };
+        assert!(refused(|config| config.native = vec!["teleport".to_owned()]).contains("native.enable"));
+        assert!(refused(|config| config.log.level = "loud".to_owned()).contains("\"loud\" is no level"));
+        let pattern = refused(|config| config.roles[0].allow = vec!["a b".to_owned()]);
+        assert!(pattern.contains("roles.operator: pattern \"a b\""), "{pattern}");
+        assert_eq!(server.snapshot.generation, 1);
+        server.drain();
+    }
+}

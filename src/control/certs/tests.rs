@@ -180,16 +180,20 @@ struct Agreed {
     leaf: Vec<u8>,
 }
 
-fn trusting(identities: &[&Identity]) -> ClientConfig {
+fn roots(identities: &[&Identity]) -> RootCertStore {
     let mut roots = RootCertStore::empty();
     for identity in identities {
         roots.add(identity.certified.cert[0].clone()).unwrap();
     }
+    roots
+}
+
+fn trusting(identities: &[&Identity]) -> ClientConfig {
     let mut client =
         ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
             .unwrap()
-            .with_root_certificates(roots)
+            .with_root_certificates(roots(identities))
             .with_no_client_auth();
     client.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     client
@@ -227,7 +231,19 @@ fn speaks_tls13_with_a_hybrid_group_and_the_servers_suite() {
         &mut Tickets::default(),
     )
     .unwrap();
-    let agreed = handshake(&server, &Arc::new(trusting(&[&identity])), "a.test").unwrap();
+    let mut client = trusting(&[&identity]);
+    let mut provider = CryptoProvider::clone(client.crypto_provider());
+    provider.cipher_suites.retain(|suite| suite.version().version == ProtocolVersion::TLSv1_3);
+    provider
+        .cipher_suites
+        .sort_by_key(|suite| suite.suite() == rustls::CipherSuite::TLS13_AES_256_GCM_SHA384);
+    let mut last_wish = ClientConfig::builder_with_provider(Arc::new(provider))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots(&[&identity]))
+        .with_no_client_auth();
+    last_wish.alpn_protocols = std::mem::take(&mut client.alpn_protocols);
+    let agreed = handshake(&server, &Arc::new(last_wish), "a.test").unwrap();
     assert_eq!(agreed.version, ProtocolVersion::TLSv1_3);
     assert_eq!(agreed.group, NamedGroup::X25519MLKEM768);
     assert_eq!(agreed.suite, rustls::CipherSuite::TLS13_AES_256_GCM_SHA384);
@@ -238,14 +254,12 @@ fn speaks_tls13_with_a_hybrid_group_and_the_servers_suite() {
 #[test]
 fn speaks_tls12_only_by_its_own_word() {
     let identity = identity(&["a.test"]);
-    let mut roots = RootCertStore::empty();
-    roots.add(identity.certified.cert[0].clone()).unwrap();
     let old = Arc::new({
         let mut old =
             ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
                 .with_protocol_versions(&[&rustls::version::TLS12])
                 .unwrap()
-                .with_root_certificates(roots)
+                .with_root_certificates(roots(&[&identity]))
                 .with_no_client_auth();
         old.alpn_protocols = vec![b"http/1.1".to_vec()];
         old

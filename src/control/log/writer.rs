@@ -107,7 +107,11 @@ impl<W: Write> Writer<W> {
             }
             Message::Watch(events) => self.watched = events,
             Message::Select(selection) => self.selection = *selection,
-            Message::Counters => self.encode_counters(),
+            Message::Counters => {
+                // So that the counters stand after the lines they count.
+                self.poll_records();
+                self.encode_counters();
+            }
             Message::Wake => {}
         }
     }

@@ -1,5 +1,6 @@
 //! What is measured beside requests: memory of idle connections, start to first answer, full handshakes.
 //! Each on a server started afresh, since all of them ask what a server costs from the beginning.
+//! Next: `table`, which prints the findings.
 
 use std::path::Path;
 use std::time::Duration;

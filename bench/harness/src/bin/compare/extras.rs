@@ -56,7 +56,9 @@ pub(crate) fn measure(
                 }
                 starts.push(ms);
             }
-            extras.first.push((kind, wire, starts));
+            if !starts.is_empty() {
+                extras.first.push((kind, wire, starts));
+            }
             if arguments.idle > 0 {
                 let numbers = idle_memory(arguments, stage, kind, wire)
                     .with_context(|| format!("idle connections of {peer}"))?;

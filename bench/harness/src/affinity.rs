@@ -1,5 +1,6 @@
 //! Pins threads and child processes to one processor.
 //! Never: priorities; `nice` does not shield a run from other process groups here.
+//! Next: [`crate::process`], which starts servers with it.
 
 use std::io;
 use std::process::{Child, Command};

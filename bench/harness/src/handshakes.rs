@@ -1,5 +1,6 @@
 //! What a full TLS handshake costs the server: connect, shake hands without resumption, ask once, close.
 //! Several threads on one processor keep the server busy, so that waking up is not what is measured.
+//! Next: [`crate::target`], which opens the connections.
 
 use std::thread;
 use std::time::{Duration, Instant};

@@ -1,5 +1,6 @@
 //! What an idle connection costs the server: many are opened, each asks once, then the server's memory is read.
 //! Kernel socket buffers are not in it: they belong to no process.
+//! Next: [`crate::usage`], which reads the memory.
 
 use std::time::Duration;
 

@@ -1,5 +1,6 @@
 //! Latencies of one run, kept in a histogram of three significant digits.
 //! Never: an average; a latency is quoted by its percentiles.
+//! Next: [`crate::load::report`], which quotes them.
 
 use std::time::Duration;
 

@@ -1,5 +1,6 @@
 //! Where and on what a number was measured, and the file that keeps the raw lines.
 //! Never: a path or a host name; a raw line is published.
+//! Next: `bench/results.ndjson`, the lines.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;

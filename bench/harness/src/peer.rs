@@ -1,5 +1,6 @@
 //! How the server under test and each peer are started, all giving the same answer to the same request.
 //! The answer of the server under test is taken first; echo sends its bytes, nginx its headers and body.
+//! Next: [`crate::process`], which runs them; `server.toml.in`, how ours is set up.
 
 use std::cell::RefCell;
 use std::fs::{self, File};

@@ -1,5 +1,6 @@
 //! Server processes of a comparison: started on one processor, ended by their own id.
 //! Never: a process left behind, and never one ended that was not started here.
+//! Next: [`crate::target`], which asks them.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};

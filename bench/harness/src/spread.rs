@@ -1,5 +1,6 @@
 //! Median and range of a few repeated measurements.
 //! Never: a mean; one disturbed round must not move the number that is quoted.
+//! Next: `bin/compare/table.rs`, which quotes them.
 
 /// Median and range.
 #[derive(Debug, Clone, Copy)]

@@ -1,5 +1,6 @@
 //! TLS settings of both sides: one suite (AES-256-GCM), so that every peer does the same work, and certificates.
 //! Never: resumption; a handshake that is counted is a full one.
+//! Next: [`crate::target`], which uses the client side.
 
 use std::fs;
 use std::path::Path;

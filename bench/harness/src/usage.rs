@@ -1,5 +1,6 @@
 //! Reads what a process and its descendants used: processor time and memory, from /proc.
 //! Never: a tracer or a counter inside the server; what is measured must not know it.
+//! Next: [`crate::load`], which reads it around the counted window.
 
 use std::fs;
 use std::io;

@@ -1,5 +1,6 @@
 //! The load client against the bare echo, in one process: right answers are counted, wrong ones end the run.
 //! Never: a server of another process; those are started by `compare` alone.
+//! Next: `src/load/mod.rs`.
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;

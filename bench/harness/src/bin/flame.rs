@@ -1,6 +1,7 @@
 //! `flame`: records where the server under test spends its time under load (perf, sampled by the processor
 //! clock) and draws a flame graph.
 //! Never: a graph kept without a finding; `flamegraphs/README.md` has one sentence for each.
+//! Next: `mcpring_bench::peer`, how the server is started.
 
 use std::fs::File;
 use std::io::BufWriter;

@@ -1,6 +1,7 @@
 //! `peer_rmcp`: the official Rust SDK's Streamable HTTP server with an echo tool, at its best settings:
 //! stateless, JSON answers, mimalloc, hyper without a router, one thread, TCP_NODELAY, plain and TLS.
 //! Never: authentication or limits; the peer does less than the server it is compared with.
+//! Next: `mcpring_bench::peer`, which starts it.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -14,7 +15,6 @@ use hyper_util::service::TowerToHyperService;
 use mcpring_bench::{echo, tls};
 use rmcp::handler::server::router::tool::ToolRouter;
 use rmcp::handler::server::wrapper::Parameters;
-use rmcp::model::{ServerCapabilities, ServerConfig};
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use rmcp::{ServerHandler, tool, tool_handler, tool_router};
@@ -62,11 +62,7 @@ impl EchoServer {
 }
 
 #[tool_handler(router = self.tool_router)]
-impl ServerHandler for EchoServer {
-    fn get_info(&self) -> ServerConfig {
-        ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
-    }
-}
+impl ServerHandler for EchoServer {}
 
 type Service = StreamableHttpService<EchoServer, NeverSessionManager>;
 

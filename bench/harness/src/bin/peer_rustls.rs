@@ -1,5 +1,6 @@
 //! `peer_rustls`: handshake, one request counted by its bytes, a fixed answer: the floor of TLS handshakes.
 //! Never: HTTP; what a server spends on it must not hide in the floor.
+//! Next: `mcpring_bench::handshakes`, what is asked of it.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

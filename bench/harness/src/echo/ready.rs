@@ -1,5 +1,6 @@
 //! Echo over epoll: the readiness way of the same work, one read and one write a request.
 //! Never: a second read to see that nothing is left; edge-triggered events come again.
+//! Next: [`crate::load`], which is built the same way.
 
 use std::collections::HashMap;
 use std::io::{ErrorKind, Read, Write};

@@ -2,6 +2,7 @@
 //! provided buffers or one receive at a time; sends post no completion.
 //! The only file of the harness with unsafe code: everything handed to the kernel here lives until the process
 //! ends.
+//! Next: [`super::ready`], the same work without a ring.
 
 #![expect(unsafe_code, reason = "io_uring takes raw addresses; see the head of this file")]
 

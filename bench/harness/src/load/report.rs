@@ -1,5 +1,6 @@
 //! What a run found: one JSON line.
 //! Never: a verdict; `compare` puts reports side by side.
+//! Next: [`crate::machine`], which keeps it with its circumstances.
 
 use std::time::Duration;
 

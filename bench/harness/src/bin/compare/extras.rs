@@ -1,5 +1,6 @@
 //! What is measured beside requests: memory of idle connections, start to first answer, full handshakes.
 //! Each on a server started afresh, since all of them ask what a server costs from the beginning.
+//! Next: `table`, which prints the findings.
 
 use std::path::Path;
 use std::time::Duration;
@@ -55,7 +56,9 @@ pub(crate) fn measure(
                 }
                 starts.push(ms);
             }
-            extras.first.push((kind, wire, starts));
+            if !starts.is_empty() {
+                extras.first.push((kind, wire, starts));
+            }
             if arguments.idle > 0 {
                 let numbers = idle_memory(arguments, stage, kind, wire)
                     .with_context(|| format!("idle connections of {peer}"))?;

@@ -1,5 +1,6 @@
 //! The reading: medians over the rounds, and ratios taken round by round, so that noise common to a round
 //! cancels; their range over the rounds stands beside them.
+//! Next: `bench/README.md`, which says how to read it.
 
 use std::fmt::Write as _;
 

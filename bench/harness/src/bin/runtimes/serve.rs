@@ -1,5 +1,6 @@
 //! The same echo in each runtime, written as its own examples write it: accept, one task a connection, read,
 //! write, again.
+//! Next: `mcpring_bench::echo`, the bare loops.
 
 use std::net::TcpListener;
 use std::rc::Rc;

@@ -174,7 +174,8 @@ pub(crate) fn no_test_sleeps(tree: &Tree) -> Vec<Violation> {
     let mut broken = Vec::new();
     for file in tree.rust_in(&["src", "tests"]) {
         for ((line, code), tested) in file.numbered().zip(&file.tested) {
-            if *tested && has_word(code, "sleep") {
+            // A method named so waits on a clock that a test can fake.
+            if *tested && has_word(&code.replace(".sleep", ""), "sleep") {
                 broken.push(Violation::new(
                     file,
                     line,

@@ -18,14 +18,12 @@ const TOP: &[&str] = &[
     "LICENSE",
 ];
 
+/// People's folders: fine as a sample in a test.
+const HOMES: &str = concat!("/ho", "me/");
+
 /// Beginnings of paths that exist on one machine only.
-const MACHINE_PATHS: &[&str] = &[
-    concat!("/ho", "me/"),
-    concat!("/ro", "ot/"),
-    concat!("/wo", "rk/"),
-    concat!("/opt/", "wheels"),
-    concat!("/t", "mp/"),
-];
+const MACHINE_PATHS: &[&str] =
+    &[HOMES, concat!("/ro", "ot/"), concat!("/wo", "rk/"), concat!("/opt/", "wheels"), concat!("/t", "mp/")];
 
 /// The index name every lock file of cargo carries, on every machine.
 const CARGO_INDEX: &str = "registry+https://github.com/rust-lang/crates.io-index";
@@ -63,8 +61,10 @@ pub(crate) fn no_file_names_a_machine(tree: &Tree) -> Vec<Violation> {
                     .get(..at)
                     .is_some_and(|left| left.ends_with(|c: char| c.is_alphanumeric() || "._-~}".contains(c)))
             };
-            let machine =
-                MACHINE_PATHS.iter().filter(|path| line.match_indices(*path).any(|(at, _)| starts(at)));
+            let sample = file.tested.get(at) == Some(&true);
+            let machine = MACHINE_PATHS.iter().filter(|path| {
+                !(sample && **path == HOMES) && line.match_indices(*path).any(|(at, _)| starts(at))
+            });
             broken.extend(machine.map(|path| {
                 Violation::new(
                     file,

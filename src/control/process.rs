@@ -28,6 +28,8 @@ use crate::shard::driver::Driver;
 
 /// How often a drain asks whether the shards have ended.
 const DRAIN_POLL: Duration = Duration::from_millis(5);
+/// A second signal this soon after the first is the first again: timeout(1) signals its child and then the group.
+const SAME_WISH: Duration = Duration::from_millis(5);
 /// How often a running server looks whether its shards are still there.
 const LIFE_POLL: Duration = Duration::from_secs(1);
 
@@ -129,6 +131,7 @@ pub fn serve(start: Start, announce: impl FnOnce(&Ready<'_>)) -> ExitCode {
         match launch(start, announce) {
             Ok((mut server, hangup)) => {
                 let cause = signals.wait(&mut server, &hangup).await;
+                signals.settle().await;
                 drain(server, &mut signals).await;
                 match cause {
                     Cause::Asked => ExitCode::SUCCESS,
@@ -190,6 +193,18 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => SignalKind::terminate(),
             _ = self.interrupt.recv() => SignalKind::interrupt(),
+        }
+    }
+
+    /// Takes what belongs to a request to end that was just read. Before anything is said of the drain, so that
+    /// whoever has heard of it and signals again is not mistaken.
+    async fn settle(&mut self) {
+        let mut over = std::pin::pin!(tokio::time::sleep(SAME_WISH));
+        loop {
+            tokio::select! {
+                _ = self.end() => {}
+                () = &mut over => return,
+            }
         }
     }
 

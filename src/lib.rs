@@ -3,10 +3,14 @@
 //! The module list below is in reading order: what a request passes first stands first. The map with the
 //! tenets, the path table and the recipes is `src/ARCHITECTURE.md`; why things are as they are, `src/DECISIONS.md`.
 //! Next: [`tools`] for writing a tool, [`pipeline`] for the request path.
-#![doc(html_no_source)]
 
 pub mod control;
 pub mod shard;
 pub mod pipeline;
 pub mod tools;
 pub mod wire;
+
+/// The code in the README compiles and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -191,7 +191,7 @@ fn develop(dev: Dev) -> ExitCode {
     let folder = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let home = || folder("HOME").map(|home| home.join(".local/share"));
     let Some(data_dir) =
-        dev.data_dir.or_else(|| folder("XDG_DATA_HOME").or_else(home).map(|dir| dir.join("mcpring")))
+        dev.data_dir.or_else(|| folder("XDG_DATA_HOME").or_else(home).map(|dir| dir.join("mcpring/dev-ca")))
     else {
         talk("error: neither $XDG_DATA_HOME nor $HOME is set\n  = help: mcpring dev --data-dir DIR\n");
         return ExitCode::FAILURE;

@@ -16,8 +16,8 @@ use zeroize::Zeroizing;
 use super::banner::driver_word;
 use super::certs::{build_server_config, warm};
 use super::config::checked::{
-    AccessLog, Config, Driver, HeaderPreset, Listener, ListenerSecurity, Log, LogFormat, Pin, Resumption,
-    Runtime, TlsProfile, TlsVersion,
+    Config, Driver, HeaderPreset, Listener, ListenerSecurity, Log, LogFormat, Pin, Resumption, Runtime,
+    TlsProfile, TlsVersion,
 };
 use super::dev_ca::{DevCa, Origin};
 use super::files::reason;
@@ -29,6 +29,7 @@ use super::process::{Hangup, Ready, Start, refuse, serve};
 use super::publish::{Hsts, Kept, Materials, fact};
 use crate::pipeline::admit::{RateKey, RateLimit};
 use crate::pipeline::authorize::RoleRules;
+use crate::pipeline::event::AccessLog;
 use crate::pipeline::snapshot::{Admission, Limits, Server};
 use crate::tools::DEMO_TOOLS;
 

@@ -12,7 +12,6 @@ use super::certs::load::{Identity, load_identity};
 use super::certs::{Tickets, build_server_config};
 use super::config::checked::{self, Config, HeaderPreset, ListenerSecurity};
 use super::keys::{load_keys, no_keys, role_bit};
-use super::log::access_log_of;
 use super::problem::{Exit, Problem};
 use crate::pipeline::authenticate::KeyTable;
 use crate::pipeline::authorize::Policy;
@@ -223,7 +222,7 @@ pub fn build_snapshot(
         policy,
         rate_limits: config.rate_limits.clone(),
         registry: Arc::new(registry),
-        access_log: access_log_of(&config.log),
+        access_log: config.log.access_log,
         sealer: Arc::clone(&kept.sealer),
     }))
 }

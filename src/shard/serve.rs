@@ -226,7 +226,8 @@ impl Session {
         self.shard.release(buffer);
         self.send_by_ms = u64::MAX;
         match result {
-            Ok(()) => self.turn(Connection::handle_written),
+            Ok(()) if self.connection.is_paused() => self.turn(Connection::handle_written),
+            Ok(()) => {}
             Err(_) => self.is_broken = true,
         }
     }

@@ -135,6 +135,18 @@ async fn accept(shard: Rc<Shard>, listener: monoio::net::TcpListener, index: usi
     }
 }
 
+/// The kernel's generator: what a shard draws is a seed at its start and a nonce a legacy session, and the first use
+/// of aws-lc's own costs 20 ms of a process's start.
+fn fill_random(mut bytes: &mut [u8]) {
+    while !bytes.is_empty() {
+        match rustix::rand::getrandom(&mut *bytes, rustix::rand::GetRandomFlags::empty()) {
+            Ok(filled) => bytes = bytes.get_mut(filled..).unwrap_or_default(),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => panic!("the kernel gives no random bytes: {error}"),
+        }
+    }
+}
+
 /// What all tasks of a shard share.
 pub(super) struct Shard {
     snapshot: RefCell<Arc<Snapshot>>,
@@ -152,10 +164,7 @@ pub(super) struct Shard {
 
 impl Shard {
     fn new(start: Start) -> (Rc<Self>, Vec<Bound>) {
-        let entropy = Box::new(|bytes: &mut [u8]| {
-            // The system's generator fails only when the process may not ask it at all; then nothing is safe.
-            aws_lc_rs::rand::fill(bytes).expect("the system's random generator answers");
-        });
+        let entropy = Box::new(fill_random);
         let mut work = Workspace::new(start.index, start.shards, start.events.clone(), entropy);
         work.buckets.follow(&start.snapshot.rate_limits);
         let clock = Clock::new();

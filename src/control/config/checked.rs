@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::pipeline::admit::RateLimit;
 use crate::pipeline::authorize::RoleRules;
+use crate::pipeline::event::AccessLog;
 use crate::pipeline::snapshot::{Admission, Limits, Server};
 
 /// The whole file, checked.
@@ -206,13 +207,4 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
-}
-
-/// `log.access_log`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AccessLog {
-    /// Every request is a line.
-    Every,
-    /// Only what was refused or failed.
-    Refused,
 }

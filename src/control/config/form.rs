@@ -263,10 +263,10 @@ pub(super) fn log_filter(text: &str) -> Result<String, Malformed> {
         let near = nearest(part, LOG_LEVELS.iter().copied()).unwrap_or("info");
         return malformed(format!("{part:?} is not a level"), format!("write level = \"{near}\""));
     }
-    match text.parse::<tracing_subscriber::filter::Targets>() {
+    match crate::control::log::decode_filter(text) {
         Ok(_) => Ok(text.to_owned()),
-        Err(error) => {
-            malformed(error.to_string(), "write level = \"info\" or \"info,mcpring::pipeline=debug\"")
+        Err(problem) => {
+            malformed(problem.to_string(), "write level = \"info\" or \"info,mcpring::pipeline=debug\"")
         }
     }
 }

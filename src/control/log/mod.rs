@@ -17,9 +17,9 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::{Registry, reload};
 
-use super::config::checked::{self, Log, LogFormat};
+use super::config::checked::{Log, LogFormat};
 use super::problem::{Exit, Problem};
-use crate::pipeline::event::{AccessLog, Events};
+use crate::pipeline::event::Events;
 use layer::EntryLayer;
 use line::{Entry, Format};
 use writer::{Message, Selection, Shared, Writer};
@@ -101,16 +101,8 @@ pub fn format_of(format: LogFormat) -> Format {
     }
 }
 
-/// Which records the shards make at all.
-pub fn access_log_of(settings: &Log) -> AccessLog {
-    match settings.access_log {
-        checked::AccessLog::Every => AccessLog::Every,
-        checked::AccessLog::Refused => AccessLog::Refused,
-    }
-}
-
 fn select(settings: &Log) -> Result<Selection, Problem> {
-    Ok(Selection { filter: decode_filter(&settings.level)?, access_log: access_log_of(settings) })
+    Ok(Selection { filter: decode_filter(&settings.level)?, access_log: settings.access_log })
 }
 
 impl Logger {

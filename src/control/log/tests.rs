@@ -1,6 +1,7 @@
 //! The writer over queues that the test fills, into memory that the test reads.
 //! Next: `writer`.
 
+use crate::pipeline::event::AccessLog;
 use std::sync::Mutex;
 
 use super::*;

@@ -164,6 +164,11 @@ impl Connection {
         self.end_turn(turn);
     }
 
+    /// Whether requests that have arrived wait for the present write.
+    pub fn is_paused(&self) -> bool {
+        self.is_paused
+    }
+
     /// A write has finished; what was held back for it goes on.
     pub fn handle_written(&mut self, turn: &mut Turn<'_>) {
         if std::mem::take(&mut self.is_paused) {

@@ -4,13 +4,16 @@
 
 use std::time::Duration;
 
-use super::{Connection, Framing, Life, listener_of};
+use super::{Connection, Drain, Framing, Life, listener_of};
 use crate::pipeline::event::{Count, Outcome, Stage};
 use crate::pipeline::respond::{self, Exchange, Refusal};
 use crate::pipeline::turn::Turn;
 
 /// How long a peer may take to read the last answer and close.
 const LINGER: Duration = Duration::from_secs(2);
+
+/// The same while the server drains: a restart must not wait for peers that never close.
+const LINGER_DRAINING: Duration = Duration::from_millis(300);
 
 /// What the deadline is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +101,10 @@ impl Connection {
             Wait::Idle => limits.idle_timeout,
             Wait::Head => limits.header_timeout,
             Wait::Body => limits.body_timeout,
-            Wait::Linger => LINGER,
+            Wait::Linger => match self.drain {
+                Drain::Serving => LINGER,
+                Drain::Draining => LINGER_DRAINING,
+            },
             Wait::Call => {
                 self.wait = wait;
                 self.deadline_ms = self.in_flight.as_ref().map_or(0, |flight| flight.call.deadline_ms());

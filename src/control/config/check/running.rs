@@ -1,11 +1,12 @@
 //! Checks how the process runs: `[runtime]`, `[limits]`, `[log]`.
 //! Next: `environment`.
 
-use super::super::checked::{AccessLog, Log, Pin, Runtime};
+use super::super::checked::{Log, Pin, Runtime};
 use super::super::problem::Code;
 use super::super::raw::{self, Shards};
 use super::super::{environment, form};
 use super::Check;
+use crate::pipeline::event::AccessLog;
 use crate::pipeline::snapshot::Limits;
 
 impl Check<'_> {

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::super::checked::{
-    AccessLog, Driver, HeaderPreset, ListenerSecurity, LogFormat, Pin, Resumption, SecretSource, TlsVersion,
+    Driver, HeaderPreset, ListenerSecurity, LogFormat, Pin, Resumption, SecretSource, TlsVersion,
 };
 use super::super::settings::{Presence, Setting, Shape, settings};
 use super::*;
 use crate::pipeline::admit::RateKey;
+use crate::pipeline::event::AccessLog;
 use crate::pipeline::snapshot::Admission;
 
 /// The checked form of `GOOD` with overrides.

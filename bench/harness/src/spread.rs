@@ -26,12 +26,6 @@ impl Spread {
         let median = if values.len().is_multiple_of(2) { f64::midpoint(lower, upper) } else { upper };
         Some(Self { median, low, high })
     }
-
-    /// Of one over each.
-    #[must_use]
-    pub fn inverted(self) -> Self {
-        Self { median: 1.0 / self.median, low: 1.0 / self.high, high: 1.0 / self.low }
-    }
 }
 
 impl std::fmt::Display for Spread {
@@ -55,6 +49,5 @@ mod tests {
             assert_eq!(Spread::of(values).unwrap().to_string(), want);
         }
         assert!(Spread::of([]).is_none());
-        assert_eq!(Spread::of([2.0, 4.0]).unwrap().inverted().to_string(), "0.33 (0.25-0.50)");
     }
 }

@@ -3,6 +3,7 @@
 //! Never: a graph kept without a finding; `flamegraphs/README.md` has one sentence for each.
 //! Next: `mcpring_bench::peer`, how the server is started.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::PathBuf;
@@ -12,7 +13,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use inferno::collapse::Collapse as _;
-use inferno::collapse::perf::Folder;
+use inferno::collapse::perf::{Folder, Options};
 use inferno::flamegraph;
 use mcpring_bench::affinity;
 use mcpring_bench::peer::{Kind, Stage, Wire};
@@ -83,7 +84,9 @@ fn draw(arguments: &Arguments, stage: &Stage) -> Result<()> {
     }
     let script = Command::new("perf").args(["script", "-i"]).arg(&data).stderr(Stdio::null()).output()?;
     let mut folded = Vec::new();
-    Folder::default().collapse(&*script.stdout, &mut folded)?;
+    let mut folding = Options::default();
+    folding.annotate_kernel = true;
+    Folder::from(folding).collapse(&*script.stdout, &mut folded)?;
     let mut options = flamegraph::Options::default();
     options.title =
         format!("{} {} {} connections", arguments.peer.name(), arguments.wire.name(), arguments.connections);
@@ -94,20 +97,60 @@ fn draw(arguments: &Arguments, stage: &Stage) -> Result<()> {
     Ok(())
 }
 
-/// Prints the functions that most of the time was spent in: the first words of a finding.
+/// Prints where the time was spent itself, by part and by function: the first words of a finding.
 fn print_heaviest(folded: &[u8]) {
     let text = String::from_utf8_lossy(folded);
-    let mut own: std::collections::BTreeMap<&str, u64> = std::collections::BTreeMap::new();
+    let mut parts: BTreeMap<String, u64> = BTreeMap::new();
+    let mut functions: BTreeMap<String, u64> = BTreeMap::new();
     for line in text.lines() {
         let Some((stack, count)) = line.rsplit_once(' ') else { continue };
+        let count = count.parse::<u64>().unwrap_or(0);
         let leaf = stack.rsplit(';').next().unwrap_or(stack);
-        *own.entry(leaf).or_default() += count.parse::<u64>().unwrap_or(0);
+        *functions.entry(leaf.to_owned()).or_default() += count;
+        *parts.entry(part(leaf)).or_default() += count;
     }
-    let total = own.values().sum::<u64>().max(1);
-    let mut own = own.into_iter().collect::<Vec<_>>();
-    own.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    println!("{} ms of processor time sampled; own time of the heaviest:", total / 1_000_000);
-    for (leaf, count) in own.into_iter().take(25) {
-        println!("{:>5} per mille  {leaf}", count * 1000 / total);
+    let total = functions.values().sum::<u64>().max(1);
+    println!("{} ms of processor time sampled; own time in per mille:", total / 1_000_000);
+    for (table, rows) in [(parts, 20), (functions, 30)] {
+        println!();
+        let mut table = table.into_iter().collect::<Vec<_>>();
+        table.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        for (name, count) in table.into_iter().take(rows) {
+            println!("{:>5}  {name}", count * 1000 / total);
+        }
+    }
+}
+
+/// The part of the whole that a function belongs to: the kernel, a layer of ours, a crate, or C code.
+fn part(leaf: &str) -> String {
+    if leaf.ends_with("_[k]") {
+        return "kernel".to_owned();
+    }
+    let path = leaf.trim_start_matches('<');
+    let mut segments = path.split("::");
+    match (segments.next(), segments.next(), segments.next()) {
+        (Some("mcpring"), Some(layer), Some(stage)) => format!("mcpring::{layer}::{stage}"),
+        (Some(first), Some(_), _) => first.to_owned(),
+        (Some(_) | None, _, _) if leaf.starts_with("aws_lc") => "aws_lc".to_owned(),
+        (Some(_) | None, _, _) => "other".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn functions_belong_to_the_part_they_come_from() {
+        for (leaf, want) in [
+            ("tcp_ack_[k]", "kernel"),
+            ("mcpring::wire::json::Scratch::decode", "mcpring::wire::json"),
+            ("<mcpring::pipeline::tls::Session as core::fmt::Debug>::fmt", "mcpring::pipeline::tls"),
+            ("simd_json::Deserializer::find", "simd_json"),
+            ("aws_lc_0_47_0_aes_gcm_decrypt_avx512", "aws_lc"),
+            ("__memmove_avx512_unaligned_erms", "other"),
+        ] {
+            assert_eq!(part(leaf), want, "{leaf}");
+        }
     }
 }

@@ -100,6 +100,7 @@ counts! {
     RespondWritten "respond.written" "Answers queued for the socket.",
     RespondTimedOut "respond.timed_out" "Connections closed because the peer would not read.",
     ShardPanicked "shard.panicked" "Connections ended by a panic of our own.",
+    ShardLeaked "shard.leaked" "Buffers that had not come back when the shard had drained.",
     EventDropped "event.dropped" "Log records lost to a full queue.",
 }
 

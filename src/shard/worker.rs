@@ -100,6 +100,10 @@ async fn live(start: Start, ready: &mpsc::Sender<io::Result<()>>) {
         Poll::Pending
     })
     .await;
+    // The workspace itself keeps one.
+    for _ in 1..shard.work.borrow().pool.leased() {
+        shard.count(Count::ShardLeaked);
+    }
 }
 
 /// Turns the wheel when something is due, and sleeps otherwise.

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use monoio::io::{CancelHandle, Canceller};
 
+use super::driver::Driver;
 use super::socket::Socket;
 use super::timers::Bell;
 use super::worker::Shard;
@@ -24,6 +25,9 @@ use crate::pipeline::turn::Turn;
 
 /// How long a quiet connection keeps its read buffer. Milliseconds; twice the width of a wheel's slot.
 const WARM_MS: u64 = 16;
+
+/// An answer that fits an empty socket buffer with room to spare. Bytes.
+const SMALL_WRITE_BYTES_MAX: usize = 8 * 1024;
 
 /// The kernel's word for a cancelled operation.
 const ECANCELED: i32 = 125;
@@ -57,6 +61,8 @@ struct Session {
     warmth: Warmth,
     warm_until_ms: u64,
     send_by_ms: u64,
+    /// The answer on its way is one that the kernel takes at once.
+    is_small_write: bool,
     /// The task was woken and a call in flight may be why.
     is_call_due: bool,
     has_ended: bool,
@@ -82,6 +88,7 @@ pub(super) async fn serve(shard: Rc<Shard>, socket: Socket, peer: SocketAddr, li
             warmth: Warmth::Warm,
             warm_until_ms: shard.clock.tick().ms + WARM_MS,
             send_by_ms: u64::MAX,
+            is_small_write: false,
             is_call_due: false,
             has_ended: false,
             has_shut_down: false,
@@ -127,25 +134,30 @@ impl Session {
             self.set_alarm(writing.is_some());
             let mut is_first_poll = true;
             let event = poll_fn(|context| {
-                self.is_call_due |= !std::mem::take(&mut is_first_poll);
-                if let Some(write) = writing.as_mut().as_pin_mut() {
-                    if let Poll::Ready((result, buffer)) = write.poll(context) {
-                        writing.set(None);
-                        return Poll::Ready(Event::Sent(result, buffer));
-                    }
-                    // The next read is put into the ring together with the write: one system call for both.
-                    if let Some(read) = reading.as_mut().as_pin_mut()
-                        && let Poll::Ready(received) = read.poll(context)
-                    {
-                        reading.set(None);
-                        aside = Some(received);
-                    }
-                } else if let Some((result, buffer)) = aside.take() {
-                    return Poll::Ready(Event::Received(result, buffer));
-                } else if let Some(read) = reading.as_mut().as_pin_mut()
-                    && let Poll::Ready((result, buffer)) = read.poll(context)
+                let is_woken = !std::mem::take(&mut is_first_poll);
+                self.is_call_due |= is_woken;
+                // The next read is put into the ring together with the write: one system call for both. What comes
+                // while an answer is on its way is set aside.
+                if aside.is_none()
+                    && let Some(read) = reading.as_mut().as_pin_mut()
+                    && let Poll::Ready(received) = read.poll(context)
                 {
                     reading.set(None);
+                    aside = Some(received);
+                }
+                // The kernel takes a small answer at once, so its completion alone wakes nobody; it is seen when
+                // something else happens.
+                let is_unseen = self.is_small_write && !is_woken && aside.is_none();
+                if !is_unseen
+                    && let Some(write) = writing.as_mut().as_pin_mut()
+                    && let Poll::Ready((result, buffer)) = write.poll(context)
+                {
+                    writing.set(None);
+                    return Poll::Ready(Event::Sent(result, buffer));
+                }
+                if writing.is_none()
+                    && let Some((result, buffer)) = aside.take()
+                {
                     return Poll::Ready(Event::Received(result, buffer));
                 }
                 self.poll_bell(writing.is_some())
@@ -185,6 +197,10 @@ impl Session {
         self.send_by_ms = now_ms.saturating_add(timeout_ms);
         let (bell, shard) = (self.bell.clone(), self.shard.clone());
         let outbox = std::mem::take(&mut self.outbox);
+        self.is_small_write = shard.driver == Driver::IoUring
+            && outbox.len() <= SMALL_WRITE_BYTES_MAX
+            && self.connection.directive() == Directive::Continue
+            && !self.connection.has_call();
         socket.clone().write(outbox, move || {
             bell.note_progress(shard.clock.now().ms.saturating_add(timeout_ms));
         })
@@ -254,7 +270,8 @@ impl Session {
         let mut deadline_ms = self.connection.poll_timeout();
         if is_writing {
             deadline_ms = deadline_ms.min(self.send_deadline_ms());
-        } else if self.warmth == Warmth::Warm {
+        }
+        if self.warmth == Warmth::Warm && (!is_writing || self.is_small_write) {
             deadline_ms = deadline_ms.min(self.warm_until_ms);
         }
         self.shard.wheel.set(&self.bell, deadline_ms);

@@ -8,7 +8,8 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::rc::Rc;
 
-use monoio::buf::{IoBuf, IoBufMut};
+use monoio::BufResult;
+use monoio::buf::{IoBuf, IoBufMut, Slice};
 use monoio::io::{AsyncWriteRent, CancelHandle, CancelableAsyncReadRent};
 use monoio::net::TcpStream;
 
@@ -39,26 +40,41 @@ impl Socket {
         (result, slice.into_inner())
     }
 
-    /// Writes all of `buffer`, which comes back in any case. `progressed` is called after each part.
-    pub(super) async fn write(
+    /// Writes all of `buffer`, which comes back in any case. `progressed` is called after each part. On io_uring the
+    /// first part is in the ring when this returns, before the future is polled.
+    pub(super) fn write(
         self,
-        mut buffer: Vec<u8>,
+        buffer: Vec<u8>,
         mut progressed: impl FnMut(),
-    ) -> (io::Result<()>, Vec<u8>) {
-        let mut written = 0;
-        while written < buffer.len() {
-            // SAFETY: as for `read`; `serve` has at most one write in flight.
-            let stream = unsafe { &mut *self.0.get() };
-            let (result, slice) = stream.write(buffer.slice(written..)).await;
-            buffer = slice.into_inner();
-            match result {
-                Ok(0) => return (Err(io::ErrorKind::WriteZero.into()), buffer),
-                Ok(bytes) => written += bytes,
-                Err(error) => return (Err(error), buffer),
+    ) -> impl Future<Output = (io::Result<()>, Vec<u8>)> {
+        let mut part = self.write_part(buffer, 0);
+        async move {
+            let mut written = 0;
+            loop {
+                let (result, slice) = part.await;
+                let buffer = slice.into_inner();
+                match result {
+                    Ok(0) => return (Err(io::ErrorKind::WriteZero.into()), buffer),
+                    Ok(bytes) => written += bytes,
+                    Err(error) => return (Err(error), buffer),
+                }
+                progressed();
+                if written >= buffer.len() {
+                    return (Ok(()), buffer);
+                }
+                part = self.write_part(buffer, written);
             }
-            progressed();
         }
-        (Ok(()), buffer)
+    }
+
+    fn write_part(
+        &self,
+        buffer: Vec<u8>,
+        from: usize,
+    ) -> impl Future<Output = BufResult<usize, Slice<Vec<u8>>>> + use<> {
+        // SAFETY: as for `read`; `serve` has at most one write in flight, and `write` keeps `self` until it is done.
+        let stream = unsafe { &mut *self.0.get() };
+        stream.write(buffer.slice(from..))
     }
 
     /// Sends FIN; reading goes on.

@@ -62,7 +62,8 @@ impl Check<'_> {
         for (path, name, raw) in self.in_file_order("listeners", tables) {
             if self.report.is_doubtful(&child(&path, "kind")) {
                 // What else belongs to it is not known, but a profile that does not exist is wrong for every kind.
-                let security = raw.tls.as_ref().and_then(|_| self.security(&path, &name, &raw, &around, None));
+                let security =
+                    raw.tls.as_ref().and_then(|_| self.security(&path, &name, &raw, &around, None));
                 if let Some(ListenerSecurity::Tls(index)) = security {
                     all.profiles.push(index);
                 }

@@ -259,6 +259,7 @@ fn no_test_sleeps() {
         .refuses(&[("tests/a.rs", "std::thread::sleep(second);")], "tests/a.rs:1")
         .refuses(&[("src/a.rs", "#[cfg(test)]\nmod tests {\n    sleep(1);\n}")], "src/a.rs:3")
         .accepts(&[("src/shard/a.rs", "monoio::time::sleep(rest)"), ("tests/a.rs", "// no sleep\nasleep();")])
+        .accepts(&[("tests/a.rs", "context.sleep(second).await;")])
         .holds();
 }
 

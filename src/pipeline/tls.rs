@@ -163,7 +163,8 @@ impl Tls {
                 // RFC 8446 2.3: early data can be replayed; the configuration offers none, so none can come.
                 Ok(_) => return Err(rustls::Error::General("early data was not offered".into()).into()),
                 Err(error) => {
-                    self.send_alert(outbox);
+                    self.is_established = false;
+                    self.send_alert(input.get_mut(used + discard..).unwrap_or_default(), outbox);
                     return Err(error.into());
                 }
             };
@@ -174,26 +175,24 @@ impl Tls {
         }
     }
 
-    /// Appends the alert rustls queued when it failed.
-    fn send_alert(&mut self, outbox: &mut Vec<u8>) {
-        for _ in 0..4 {
-            match self.connection.process_tls_records(&mut []).state {
-                Ok(ConnectionState::EncodeTlsData(mut data)) => {
-                    if encode_with(outbox, |out| data.encode(out).map_err(needed_to_encode)).is_err() {
-                        return;
-                    }
-                }
-                Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
-                Ok(_) | Err(_) => return,
-            }
+    /// Appends the alert rustls queued when it failed, if it did. It must not be asked again: it would fail once more.
+    /// `rest` is what it has not used up; half a handshake message stays in the input, and it looks for it there.
+    fn send_alert(&mut self, rest: &mut [u8], outbox: &mut Vec<u8>) {
+        if let Ok(ConnectionState::EncodeTlsData(mut data)) = self.connection.process_tls_records(rest).state
+        {
+            // A failure here leaves the peer without the alert; the connection ends in any case.
+            let _ = encode_with(outbox, |out| data.encode(out).map_err(needed_to_encode));
         }
     }
 
     /// Encrypts `plaintext` into `outbox`. Nothing is sent before the handshake is done.
     ///
     /// # Errors
-    /// When rustls can not encrypt any more; the connection must end.
+    /// When rustls can not encrypt any more, or the peer broke the protocol; the connection must end.
     pub fn send(&mut self, plaintext: &[u8], outbox: &mut Vec<u8>) -> Result<(), TlsFault> {
+        if !self.is_established {
+            return Err(TlsFault::Encode("the connection is not open".into()));
+        }
         let records = plaintext.len().div_ceil(RECORD_PAYLOAD_BYTES);
         let reserve = plaintext.len() + records * RECORD_OVERHEAD_BYTES;
         self.write_traffic(outbox, |traffic, outbox| {
@@ -238,7 +237,8 @@ impl Tls {
         }
     }
 
-    /// rustls hands out its writer only from one state; whatever it owes the peer before that is sent first.
+    /// rustls hands out its writer only from one state; whatever it owes the peer before that is sent first. It must see
+    /// what it has not used up: half a handshake message stays in the input, and it looks for it there.
     fn write_traffic(
         &mut self,
         outbox: &mut Vec<u8>,
@@ -249,7 +249,7 @@ impl Tls {
     ) -> Result<(), TlsFault> {
         loop {
             #[expect(clippy::wildcard_enum_match_arm, reason = "rustls' list; only these lead to the writer")]
-            match self.connection.process_tls_records(&mut []).state? {
+            match self.connection.process_tls_records(&mut self.partial).state? {
                 ConnectionState::WriteTraffic(mut traffic) => return write(&mut traffic, outbox),
                 ConnectionState::EncodeTlsData(mut data) => {
                     encode_with(outbox, |out| data.encode(out).map_err(needed_to_encode))?;

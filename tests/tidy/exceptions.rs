@@ -26,17 +26,4 @@ pub(crate) struct Exception {
 }
 
 /// Kept short: ten of these mean that the law or the design is wrong.
-pub(crate) const EXCEPTIONS: &[Exception] = &[
-    Exception {
-        law: "nothing_takes_a_shortcut",
-        path: "tests/fixture/mod.rs",
-        found: "#![allow(",
-        reason: "shared by several test crates, none of which uses all of it: `expect` would complain in some",
-    },
-    Exception {
-        law: "no_function_is_named_for_nothing",
-        path: "bench/harness/src/bin/peer_rmcp.rs",
-        found: "fn get_info",
-        reason: "the trait of rmcp, the peer that is measured, names it so",
-    },
-];
+pub(crate) const EXCEPTIONS: &[Exception] = &[];

@@ -362,3 +362,18 @@ impl Session {
 pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size_of_task<F>(_: impl Fn(Rc<Shard>, Socket, SocketAddr, usize) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn a_connections_task_stays_small() {
+        let bytes = size_of_task(serve);
+        assert!(bytes <= 1700, "{bytes} bytes; every idle connection holds that");
+    }
+}

@@ -118,7 +118,10 @@ impl Drop for Folder {
 
 /// The binary with some arguments, in a folder.
 pub(crate) fn command(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mcpring"));
+    // The release binary is tried with the same tests.
+    let binary =
+        std::env::var_os("MCPRING_TEST_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_mcpring").into());
+    let mut command = Command::new(binary);
     command.args(arguments).current_dir(folder).stdin(Stdio::null());
     command
 }

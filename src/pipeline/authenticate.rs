@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::hmac;
-use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::snapshot::{Admission, Listener, Snapshot};
@@ -99,7 +99,7 @@ impl KeyTable {
         let at = self.entries.partition_point(|entry| entry.mac < mac);
         let candidate = self.entries.get(at);
         let stored = candidate.map_or([0; 32], |entry| entry.mac);
-        let is_same = bool::from(stored.ct_eq(&mac));
+        let is_same = verify_slices_are_equal(&stored, &mac).is_ok();
         let entry = candidate.filter(|_| is_same).ok_or(Unknown::NoSuchKey)?;
         if now.unix_s() >= entry.expires_at_s {
             return Err(Unknown::Expired);
@@ -132,7 +132,7 @@ struct Accepted {
 impl Remembered {
     fn principal(&self, credential: &[u8], generation: u64, now: Now) -> Option<&Principal> {
         let accepted = self.0.as_ref()?;
-        let is_same = bool::from(accepted.credential.as_slice().ct_eq(credential));
+        let is_same = verify_slices_are_equal(&accepted.credential, credential).is_ok();
         let is_current = accepted.generation == generation && now.unix_s() < accepted.expires_at_s;
         (is_same && is_current).then_some(&accepted.principal)
     }

@@ -19,9 +19,11 @@ use super::driver::Driver;
 use super::socket::Socket;
 use super::timers::Bell;
 use super::worker::Shard;
+use crate::pipeline::buffers::LARGE_READ_BYTES;
 use crate::pipeline::connection::{Connection, Directive};
 use crate::pipeline::event::{Count, Outcome, Record, Stage};
 use crate::pipeline::turn::Turn;
+use crate::wire::json::PADDING;
 
 /// How long a quiet connection keeps its read buffer. Milliseconds; twice the width of a wheel's slot.
 const WARM_MS: u64 = 16;
@@ -50,6 +52,15 @@ enum Warmth {
     Cold,
 }
 
+/// How much a read may bring.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Appetite {
+    /// A pooled buffer.
+    Small,
+    /// The last read filled its buffer.
+    Large,
+}
+
 /// What a task knows beside its connection.
 struct Session {
     shard: Rc<Shard>,
@@ -59,6 +70,7 @@ struct Session {
     /// Leased while it holds bytes.
     outbox: Vec<u8>,
     warmth: Warmth,
+    appetite: Appetite,
     warm_until_ms: u64,
     send_by_ms: u64,
     /// The answer on its way is one that the kernel takes at once.
@@ -86,6 +98,7 @@ pub(super) async fn serve(shard: Rc<Shard>, socket: Socket, peer: SocketAddr, li
             connection,
             outbox: Vec::new(),
             warmth: Warmth::Warm,
+            appetite: Appetite::Small,
             warm_until_ms: shard.clock.tick().ms + WARM_MS,
             send_by_ms: u64::MAX,
             is_small_write: false,
@@ -105,6 +118,7 @@ async fn receive(
     socket: Socket,
     shard: Rc<Shard>,
     warmth: Warmth,
+    appetite: Appetite,
     cancel: CancelHandle,
 ) -> (io::Result<usize>, Vec<u8>) {
     if warmth == Warmth::Cold
@@ -112,7 +126,10 @@ async fn receive(
     {
         return (Err(error), Vec::new());
     }
-    let buffer = shard.lease();
+    let mut buffer = shard.lease();
+    if appetite == Appetite::Large {
+        buffer.reserve_exact(LARGE_READ_BYTES);
+    }
     socket.read(buffer, cancel).await
 }
 
@@ -129,7 +146,7 @@ impl Session {
             }
             if reading.is_none() && aside.is_none() && !self.has_ended && self.connection.wants_input() {
                 let (socket, shard) = (socket.clone(), self.shard.clone());
-                reading.set(Some(receive(socket, shard, self.warmth, canceller.handle())));
+                reading.set(Some(receive(socket, shard, self.warmth, self.appetite, canceller.handle())));
             }
             self.set_alarm(writing.is_some());
             let mut is_first_poll = true;
@@ -223,6 +240,8 @@ impl Session {
     fn received(&mut self, result: io::Result<usize>, mut buffer: Vec<u8>) {
         match result {
             Ok(bytes) if bytes > 0 => {
+                let is_filled = bytes + PADDING >= buffer.capacity();
+                self.appetite = if is_filled { Appetite::Large } else { Appetite::Small };
                 self.turn(|connection, turn| connection.handle_bytes(&mut buffer, turn));
                 self.warmth = Warmth::Warm;
                 self.warm_until_ms = self.shard.clock.now().ms + WARM_MS;

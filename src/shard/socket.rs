@@ -13,7 +13,7 @@ use monoio::buf::{IoBuf, IoBufMut, Slice};
 use monoio::io::{AsyncWriteRent, CancelHandle, CancelableAsyncReadRent};
 use monoio::net::TcpStream;
 
-use crate::pipeline::buffers::READ_BYTES;
+use crate::wire::json::PADDING;
 
 /// A shared handle to a stream. Not `Send`: it belongs to its shard.
 #[derive(Clone)]
@@ -36,7 +36,9 @@ impl Socket {
         // SAFETY: monoio implements `Split` for TcpStream: a read touches nothing that a write or a wait does, and
         // `serve` has at most one read in flight. The stream outlives the future, which owns `self`.
         let stream = unsafe { &mut *self.0.get() };
-        let (result, slice) = stream.cancelable_read(buffer.slice_mut(..READ_BYTES), cancel).await;
+        // The JSON parser may look a little past what was read.
+        let room = buffer.capacity().saturating_sub(PADDING);
+        let (result, slice) = stream.cancelable_read(buffer.slice_mut(..room), cancel).await;
         (result, slice.into_inner())
     }
 

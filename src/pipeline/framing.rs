@@ -49,6 +49,8 @@ pub struct Upload {
     pub coding: Coding,
     /// Who is sending it.
     pub caller: Caller,
+    /// The snapshot's under which that was decided. Under another one a role's bit may be another role's.
+    pub generation: u64,
 }
 
 /// How a body is delimited.

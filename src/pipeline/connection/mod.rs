@@ -151,9 +151,7 @@ impl Connection {
     /// The peer will send nothing more. A call in flight is cancelled: nobody will read its answer.
     // MCP 2026-07-28, cancellation: closing the response stream cancels the request.
     pub fn handle_end_of_input(&mut self, turn: &mut Turn<'_>) {
-        if self.in_flight.take().is_some() {
-            turn.count(Count::DispatchCancelled);
-        }
+        self.cancel_call(turn);
         self.life = match self.life {
             Life::Open => {
                 self.finish();
@@ -209,9 +207,7 @@ impl Connection {
 
     /// Gives every held buffer back. The last thing a shard does with a connection.
     pub fn release(&mut self, turn: &mut Turn<'_>) {
-        if self.in_flight.take().is_some() {
-            turn.count(Count::DispatchCancelled);
-        }
+        self.cancel_call(turn);
         if self.held.capacity() > 0 {
             turn.work.pool.release(std::mem::take(&mut self.held));
         }
@@ -246,7 +242,7 @@ impl Connection {
             turn.work.plaintext = block;
         }
         if received?.is_peer_closed {
-            self.in_flight = None;
+            self.cancel_call(turn);
             self.finish();
         }
         Ok(())
@@ -297,6 +293,13 @@ impl Connection {
         used
     }
 
+    /// Nobody will read the answer of a call in flight.
+    fn cancel_call(&mut self, turn: &Turn<'_>) {
+        if self.in_flight.take().is_some() {
+            turn.count(Count::DispatchCancelled);
+        }
+    }
+
     /// No more requests; what is queued is still sent.
     fn finish(&mut self) {
         if self.life == Life::Open {
@@ -331,7 +334,7 @@ impl Connection {
         turn.count(Count::TlsFailed);
         let reason = if self.wait == Wait::Handshake { "handshake_failed" } else { "record_failed" };
         self.record(turn, Outcome::Fault, Stage::Tls, reason, Some(fault.to_string().into()));
-        self.in_flight = None;
+        self.cancel_call(turn);
         self.finish();
     }
 

@@ -3,6 +3,7 @@
 //! Next: `message`, the second half.
 
 use super::note::Known;
+use super::timing::Wait;
 use super::{Connection, Drain, listener_of};
 use crate::pipeline::admit::Exhausted;
 use crate::pipeline::authenticate::{Unknown, authenticate};
@@ -33,6 +34,9 @@ impl Connection {
                 } else {
                     Framing::Discard(left - skipped)
                 };
+                if skipped == left && self.drain == Drain::Draining {
+                    self.finish();
+                }
                 usize::try_from(skipped).ok()
             }
             Framing::Busy => None,
@@ -84,6 +88,8 @@ impl Connection {
         turn: &mut Turn<'_>,
     ) -> Option<usize> {
         turn.count(Count::FramingDecoded);
+        // A request that has come in time owes nothing to the next: its deadline counts from its own first byte.
+        self.wait = Wait::Idle;
         let listener = listener_of(turn.snapshot, self.listener)?;
         let exchange = Exchange {
             version: head.version,
@@ -215,7 +221,8 @@ impl Connection {
         if head.expectation == Expectation::Continue && arrived == 0 {
             turn.work.answers.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
         }
-        self.framing = Framing::Body(Box::new(Upload { head_bytes, coding, caller }));
+        let generation = turn.snapshot.generation;
+        self.framing = Framing::Body(Box::new(Upload { head_bytes, coding, caller, generation }));
         None
     }
 
@@ -250,9 +257,34 @@ impl Connection {
             Ok(head) => head,
             Err(error) => return self.refuse_head(error, filled, turn),
         };
-        let Upload { head_bytes, caller, .. } = *upload;
+        let Upload { head_bytes, mut caller, generation, .. } = *upload;
         let headers = Headers::decode(&head);
+        if generation != turn.snapshot.generation {
+            let listener = listener_of(turn.snapshot, self.listener)?;
+            match authenticate(turn.snapshot, listener, &head, turn.now, &mut self.remembered) {
+                Ok(principal) => caller.principal = principal,
+                Err(why) => {
+                    self.refuse_stranger(why, caller.exchange, listener, turn);
+                    return Some(head_bytes + consumed);
+                }
+            }
+        }
         self.message(&headers, caller, rest, body_bytes, turn).map(|()| head_bytes + consumed)
+    }
+
+    /// After a body whose sender a reload has made unknown.
+    fn refuse_stranger(
+        &mut self,
+        why: Unknown,
+        exchange: Exchange,
+        listener: &Listener,
+        turn: &mut Turn<'_>,
+    ) {
+        turn.count(Count::AuthenticateRefused);
+        self.framing = Framing::Head(HeadScan::default());
+        let row = respond::refuse(turn, listener, exchange, &Refusal::Unauthenticated, None);
+        self.note(turn, listener, row, Known { detail: Some(why.reason()), ..Known::default() });
+        self.answered(exchange, turn);
     }
 
     fn refuse_body(&mut self, refusal: Refusal<'_>, filled: usize, turn: &mut Turn<'_>) -> Option<usize> {

@@ -28,6 +28,8 @@ pub(super) enum Wait {
     Body,
     /// A tool: its next poll or its own deadline.
     Call,
+    /// The end of a write, which has its own deadline in the shard.
+    Written,
     /// The peer's FIN.
     Linger,
 }
@@ -56,12 +58,15 @@ impl Connection {
             Wait::Head | Wait::Body => {
                 turn.count(Count::FramingTimedOut);
                 self.record(turn, Outcome::Fault, Stage::Framing, "request_timed_out", None);
-                if let Some(listener) = listener_of(turn.snapshot, self.listener) {
+                // A refused request has had its answer; one more would be taken for the next one's.
+                let is_answered = matches!(self.framing, Framing::Discard(_));
+                if let Some(listener) = listener_of(turn.snapshot, self.listener).filter(|_| !is_answered) {
                     respond::refuse(turn, listener, Exchange::BROKEN, &Refusal::RequestTimeout, None);
                 }
                 self.finish();
             }
             Wait::Call => self.poll_call(turn),
+            Wait::Written => {}
             Wait::Linger => self.life = Life::Closed,
         }
         self.end_turn(turn);
@@ -81,13 +86,15 @@ impl Connection {
             (Life::Closing | Life::Closed, _, _) => Wait::Linger,
             (Life::Open, Wait::Handshake, _) => return,
             (Life::Open, _, Framing::Busy) => Wait::Call,
+            // What is held has arrived in time, and waits for the peer to read.
+            (Life::Open, _, _) if self.is_paused => Wait::Written,
             (Life::Open, _, Framing::Body(_) | Framing::Discard(_)) => Wait::Body,
             (Life::Open, _, Framing::Head(_)) if !self.held.is_empty() => Wait::Head,
             (Life::Open, _, Framing::Head(_)) => Wait::Idle,
         };
         let goes_on = match next {
             Wait::Head | Wait::Body | Wait::Linger | Wait::Handshake => next == self.wait,
-            Wait::Idle | Wait::Call => false,
+            Wait::Idle | Wait::Call | Wait::Written => false,
         };
         if !goes_on {
             self.wait_for(next, turn);
@@ -105,6 +112,7 @@ impl Connection {
                 Drain::Serving => LINGER,
                 Drain::Draining => LINGER_DRAINING,
             },
+            Wait::Written => Duration::MAX,
             Wait::Call => {
                 self.wait = wait;
                 self.deadline_ms = self.in_flight.as_ref().map_or(0, |flight| flight.call.deadline_ms());

@@ -89,16 +89,25 @@ impl Connection {
             // What is held has arrived in time, and waits for the peer to read.
             (Life::Open, _, _) if self.is_paused => Wait::Written,
             (Life::Open, _, Framing::Body(_) | Framing::Discard(_)) => Wait::Body,
-            (Life::Open, _, Framing::Head(_)) if !self.held.is_empty() => Wait::Head,
+            (Life::Open, _, Framing::Head(_)) if !self.held.is_empty() || self.has_partial_record() => {
+                Wait::Head
+            }
             (Life::Open, _, Framing::Head(_)) => Wait::Idle,
         };
+        // Bytes that bring no request must not push a deadline back: neither half a record nor an empty one.
+        let has_progressed = std::mem::take(&mut self.has_progressed);
         let goes_on = match next {
             Wait::Head | Wait::Body | Wait::Linger | Wait::Handshake => next == self.wait,
-            Wait::Idle | Wait::Call | Wait::Written => false,
+            Wait::Idle => next == self.wait && !has_progressed,
+            Wait::Call | Wait::Written => false,
         };
         if !goes_on {
             self.wait_for(next, turn);
         }
+    }
+
+    fn has_partial_record(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.is_partial())
     }
 
     pub(super) fn wait_for(&mut self, wait: Wait, turn: &Turn<'_>) {

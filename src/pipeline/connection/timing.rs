@@ -58,9 +58,10 @@ impl Connection {
             Wait::Head | Wait::Body => {
                 turn.count(Count::FramingTimedOut);
                 self.record(turn, Outcome::Fault, Stage::Framing, "request_timed_out", None);
-                // A refused request has had its answer; one more would be taken for the next one's.
-                let is_answered = matches!(self.framing, Framing::Discard(_));
-                if let Some(listener) = listener_of(turn.snapshot, self.listener).filter(|_| !is_answered) {
+                // A refused request has had its answer, and half a record is no request; an answer to nothing would be
+                // taken for the next one's.
+                let is_owed = !matches!(self.framing, Framing::Discard(_)) && !self.held.is_empty();
+                if let Some(listener) = listener_of(turn.snapshot, self.listener).filter(|_| is_owed) {
                     respond::refuse(turn, listener, Exchange::BROKEN, &Refusal::RequestTimeout, None);
                 }
                 self.finish();

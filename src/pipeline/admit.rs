@@ -40,6 +40,15 @@ pub enum RateKey {
     Global,
 }
 
+/// Whose buckets pay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Payer {
+    /// A caller that is let in: all buckets.
+    Known,
+    /// Anyone else: the buckets of its address.
+    Unknown,
+}
+
 /// No token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exhausted {
@@ -162,11 +171,12 @@ impl Buckets {
     ///
     /// # Errors
     /// When one has none; that one and its wait are named.
-    pub fn admit(&mut self, address: IpAddr, now_ms: u64) -> Result<(), Exhausted> {
+    pub fn admit(&mut self, address: IpAddr, payer: Payer, now_ms: u64) -> Result<(), Exhausted> {
         let now_ns = now_ms.saturating_mul(1_000_000);
         let address = bucket_key(address);
+        let pays = |rule: &Bucket| payer == Payer::Known || rule.key == RateKey::Ip;
         let mut taken = [0; RATE_LIMITS_MAX];
-        for (limit, rule) in self.rules.iter_mut().enumerate() {
+        for (limit, rule) in self.rules.iter_mut().enumerate().filter(|(_, rule)| pays(rule)) {
             match rule.take(address, now_ns) {
                 Ok(before) => {
                     if let Some(slot) = taken.get_mut(limit) {
@@ -174,7 +184,8 @@ impl Buckets {
                     }
                 }
                 Err(short_ns) => {
-                    for (rule, before) in self.rules.iter_mut().zip(taken).take(limit) {
+                    let before = self.rules.iter_mut().zip(taken).take(limit);
+                    for (rule, before) in before.filter(|(rule, _)| pays(rule)) {
                         rule.restore(address, before);
                     }
                     return Err(Exhausted { retry_after_ms: short_ns.div_ceil(1_000_000), limit });
@@ -222,27 +233,38 @@ mod tests {
     #[test]
     fn admits_the_burst_then_the_rate_and_never_more() {
         let mut buckets = buckets(&[limit(RateKey::Ip, 10, 5)], 1);
-        let admitted = (0..10_000).filter(|ms| buckets.admit(A, 1000 + ms).is_ok()).count();
+        let admitted = (0..10_000).filter(|ms| buckets.admit(A, Payer::Known, 1000 + ms).is_ok()).count();
         assert_eq!(admitted, 5 + 99);
     }
 
     #[test]
     fn takes_from_no_bucket_unless_all_have_a_token() {
         let mut buckets = buckets(&[limit(RateKey::Ip, 1, 1), limit(RateKey::Global, 1, 3)], 1);
-        assert!(buckets.admit(A, 0).is_ok());
+        assert!(buckets.admit(A, Payer::Known, 0).is_ok());
         for _ in 0..5 {
-            assert_eq!(buckets.admit(A, 0).unwrap_err().limit, 0);
+            assert_eq!(buckets.admit(A, Payer::Known, 0).unwrap_err().limit, 0);
         }
-        assert!(buckets.admit(B, 0).is_ok(), "refusals of A must not have drained the global bucket");
+        assert!(
+            buckets.admit(B, Payer::Known, 0).is_ok(),
+            "refusals of A must not have drained the global bucket"
+        );
+    }
+
+    #[test]
+    fn a_stranger_empties_no_bucket_but_its_own() {
+        let mut buckets = buckets(&[limit(RateKey::Global, 1, 3), limit(RateKey::Ip, 1, 2)], 1);
+        let strangers = (0..50).filter(|_| buckets.admit(A, Payer::Unknown, 0).is_ok()).count();
+        assert_eq!(strangers, 2);
+        assert!((0..2).all(|_| buckets.admit(B, Payer::Known, 0).is_ok()));
     }
 
     #[test]
     fn says_how_long_to_wait() {
         let mut buckets = buckets(&[limit(RateKey::Global, 2, 1)], 1);
-        assert!(buckets.admit(A, 0).is_ok());
-        let wait = buckets.admit(A, 100).unwrap_err().retry_after_ms;
+        assert!(buckets.admit(A, Payer::Known, 0).is_ok());
+        let wait = buckets.admit(A, Payer::Known, 100).unwrap_err().retry_after_ms;
         assert_eq!(wait, 400);
-        assert!(buckets.admit(A, 100 + wait).is_ok());
+        assert!(buckets.admit(A, Payer::Known, 100 + wait).is_ok());
     }
 
     #[test]
@@ -250,7 +272,7 @@ mod tests {
         let mut admitted = 0;
         for _ in 0..4 {
             let mut share = buckets(&[limit(RateKey::Global, 100, 40)], 4);
-            admitted += (0..1000).filter(|ms| share.admit(A, *ms).is_ok()).count();
+            admitted += (0..1000).filter(|ms| share.admit(A, Payer::Known, *ms).is_ok()).count();
         }
         assert!((130..=140).contains(&admitted), "{admitted}");
     }
@@ -258,16 +280,20 @@ mod tests {
     #[test]
     fn unchanged_rules_keep_their_buckets_over_a_reload() {
         let mut buckets = buckets(&[limit(RateKey::Global, 1, 1)], 1);
-        assert!(buckets.admit(A, 0).is_ok());
+        assert!(buckets.admit(A, Payer::Known, 0).is_ok());
         buckets.follow(&[limit(RateKey::Ip, 9, 9), limit(RateKey::Global, 1, 1)]);
-        assert_eq!(buckets.admit(A, 0).unwrap_err().limit, 1);
+        assert_eq!(buckets.admit(A, Payer::Known, 0).unwrap_err().limit, 1);
     }
 
     #[test]
     fn remembers_a_bounded_number_of_addresses() {
         let mut buckets = buckets(&[limit(RateKey::Ip, 1, 1)], 1);
         for n in 0..u32::try_from(ADDRESSES_MAX).unwrap() + 10 {
-            assert!(buckets.admit(IpAddr::V4(std::net::Ipv4Addr::from_bits(n)), u64::from(n / 1000)).is_ok());
+            assert!(
+                buckets
+                    .admit(IpAddr::V4(std::net::Ipv4Addr::from_bits(n)), Payer::Known, u64::from(n / 1000))
+                    .is_ok()
+            );
         }
         assert!(buckets.rules[0].by_address.len() <= ADDRESSES_MAX);
     }

@@ -181,6 +181,7 @@ fn credential<'a>(listener: &Listener, head: &Head<'_, 'a>) -> Result<&'a [u8], 
     let bearer = head.known.authorization.map(|value| bearer(value).ok_or(Unknown::Malformed));
     let header = match listener.key_header.as_str() {
         "x-api-key" => head.known.x_api_key,
+        other if head.has_twice(other) => return Err(Unknown::Malformed),
         other => head.field(other),
     };
     let credential = match (bearer, header) {

@@ -106,6 +106,9 @@ fn request<'t, 'i>(
     principal: &Principal,
     sealer: &Sealer,
 ) -> Result<Request<'t, 'i>, Refusal<'i>> {
+    if params.is_some_and(has_doubled_member) {
+        return Err(Refusal::Params("a member of params stands twice"));
+    }
     let meta = Meta::decode(params);
     if meta.has_duplicates {
         return Err(Refusal::Metadata("a key of _meta stands twice"));
@@ -134,6 +137,16 @@ fn request<'t, 'i>(
         method.filter(|method| method.is_request_in(revision.era())).ok_or(Refusal::MethodNotFound)?;
     let progress_token = progress_token(&meta)?;
     Ok(Request { id, revision, method, params, progress_token })
+}
+
+/// Whether a member of `params` that decides something stands twice: two readers could then see two requests.
+fn has_doubled_member(params: Value<'_, '_>) -> bool {
+    const DECIDING: [&str; 5] = ["name", "arguments", "_meta", "cursor", "protocolVersion"];
+    let mut seen = [false; DECIDING.len()];
+    params.members().any(|(key, _)| {
+        let slot = DECIDING.iter().position(|deciding| *deciding == key).and_then(|at| seen.get_mut(at));
+        slot.is_some_and(|slot| std::mem::replace(slot, true))
+    })
 }
 
 /// A request that says which revision it speaks is modern, however wrong the rest may be.

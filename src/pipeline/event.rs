@@ -12,6 +12,9 @@ use crossbeam_queue::ArrayQueue;
 /// Records a shard may have waiting for the writer.
 pub const RECORDS_MAX: usize = 4096;
 
+/// Refusals of a shard that are written down each second.
+pub const REFUSALS_PER_S_MAX: u64 = 1000;
+
 /// The request path, in order. The same word is the file, the counter, the log field and the bench.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
@@ -108,6 +111,9 @@ counts! {
 pub struct Events {
     counts: Box<[AtomicU64]>,
     records: ArrayQueue<Record>,
+    /// The second in which the newest refusal fell, and how many fell in it.
+    refusal_second: AtomicU64,
+    refusals: AtomicU64,
 }
 
 impl Default for Events {
@@ -115,6 +121,8 @@ impl Default for Events {
         Self {
             counts: Count::ALL.iter().map(|_| AtomicU64::new(0)).collect(),
             records: ArrayQueue::new(RECORDS_MAX),
+            refusal_second: AtomicU64::new(0),
+            refusals: AtomicU64::new(0),
         }
     }
 }
@@ -132,11 +140,26 @@ impl Events {
         self.counts.get(count as usize).map_or(0, |cell| cell.load(Ordering::Relaxed))
     }
 
-    /// Queues a record for the log, or counts its loss.
+    /// Queues a record for the log, or counts its loss. Refusals beyond [`REFUSALS_PER_S_MAX`] are lost on purpose:
+    /// a peer that is refused as fast as it can ask must not write the disk full or push other records out.
     pub fn record(&self, record: Record) {
-        if self.records.push(record).is_err() {
+        let is_flood =
+            record.outcome == Outcome::Refused && self.refusals_at(record.at_ms) > REFUSALS_PER_S_MAX;
+        if is_flood || self.records.push(record).is_err() {
             self.count(Count::EventDropped);
         }
+    }
+
+    /// Counts a refusal; how many there were in its second. Written by the owning shard alone.
+    fn refusals_at(&self, at_ms: u64) -> u64 {
+        let second = at_ms / 1000;
+        let before = if self.refusal_second.swap(second, Ordering::Relaxed) == second {
+            self.refusals.load(Ordering::Relaxed)
+        } else {
+            0
+        };
+        self.refusals.store(before + 1, Ordering::Relaxed);
+        before + 1
     }
 
     /// Takes the oldest record.

@@ -69,6 +69,11 @@ impl Tls {
         self.is_established
     }
 
+    /// Whether a record or handshake message has begun and not ended.
+    pub fn is_partial(&self) -> bool {
+        !self.partial.is_empty()
+    }
+
     /// The negotiated version and suite, once known.
     pub fn negotiated(&self) -> Option<(ProtocolVersion, CipherSuite)> {
         Some((self.connection.protocol_version()?, self.connection.negotiated_cipher_suite()?.suite()))

@@ -85,6 +85,15 @@ impl Workspace {
     }
 }
 
+impl Workspace {
+    /// Forgets what a turn that broke has left behind, so that nobody else is sent it.
+    pub fn clear(&mut self) {
+        for buffer in [&mut self.plaintext, &mut self.answers, &mut self.body, &mut self.content] {
+            buffer.clear();
+        }
+    }
+}
+
 /// What a connection gets to handle one wake-up.
 pub struct Turn<'t> {
     /// The time.

@@ -7,7 +7,6 @@
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
@@ -73,6 +72,8 @@ struct Session {
     appetite: Appetite,
     warm_until_ms: u64,
     send_by_ms: u64,
+    /// When a small write is looked at although nothing has happened.
+    look_at_ms: u64,
     /// The answer on its way is one that the kernel takes at once.
     is_small_write: bool,
     /// The task was woken and a call in flight may be why.
@@ -89,8 +90,8 @@ pub(super) async fn serve(shard: Rc<Shard>, socket: Socket, peer: SocketAddr, li
     bell.listen(waker.clone());
     let key = shard.enter(bell.clone());
     let mut spare = Vec::new();
-    let connection = shard.turn(&waker, &mut spare, |turn| Connection::new(listener, peer, turn));
-    if let Ok(connection) = connection {
+    let connection = shard.attempt(&waker, &mut spare, |turn| Connection::new(listener, peer, turn));
+    if let Some(Ok(connection)) = connection {
         let mut session = Session {
             shard: shard.clone(),
             bell: bell.clone(),
@@ -101,6 +102,7 @@ pub(super) async fn serve(shard: Rc<Shard>, socket: Socket, peer: SocketAddr, li
             appetite: Appetite::Small,
             warm_until_ms: shard.clock.tick().ms + WARM_MS,
             send_by_ms: u64::MAX,
+            look_at_ms: u64::MAX,
             is_small_write: false,
             is_call_due: false,
             has_ended: false,
@@ -212,6 +214,7 @@ impl Session {
         let timeout_ms = self.shard.send_timeout_ms();
         let now_ms = self.shard.clock.now().ms;
         self.send_by_ms = now_ms.saturating_add(timeout_ms);
+        self.look_at_ms = now_ms + WARM_MS;
         let (bell, shard) = (self.bell.clone(), self.shard.clone());
         let outbox = std::mem::take(&mut self.outbox);
         self.is_small_write = shard.driver == Driver::IoUring
@@ -270,9 +273,12 @@ impl Session {
     /// Handles a passed deadline; true when it is time to cool down.
     fn expired(&mut self, is_writing: bool, is_idle_read: bool) -> bool {
         let now_ms = self.shard.clock.now().ms;
-        if is_writing && now_ms >= self.send_deadline_ms() {
-            self.shard.count(Count::RespondTimedOut);
-            self.is_broken = true;
+        if is_writing {
+            // Until the peer has read, nothing else of this connection moves: a tool that reports on would only pile up.
+            if now_ms >= self.send_deadline_ms() {
+                self.shard.count(Count::RespondTimedOut);
+                self.is_broken = true;
+            }
             return false;
         }
         if now_ms >= self.connection.poll_timeout() {
@@ -286,13 +292,12 @@ impl Session {
     }
 
     fn set_alarm(&self, is_writing: bool) {
-        let mut deadline_ms = self.connection.poll_timeout();
-        if is_writing {
-            deadline_ms = deadline_ms.min(self.send_deadline_ms());
-        }
-        if self.warmth == Warmth::Warm && (!is_writing || self.is_small_write) {
-            deadline_ms = deadline_ms.min(self.warm_until_ms);
-        }
+        let deadline_ms = match (is_writing, self.warmth) {
+            (true, _) if self.is_small_write => self.send_deadline_ms().min(self.look_at_ms),
+            (true, _) => self.send_deadline_ms(),
+            (false, Warmth::Warm) => self.connection.poll_timeout().min(self.warm_until_ms),
+            (false, Warmth::Cold) => self.connection.poll_timeout(),
+        };
         self.shard.wheel.set(&self.bell, deadline_ms);
     }
 
@@ -316,15 +321,11 @@ impl Session {
         if outbox.capacity() == 0 {
             *outbox = shard.lease();
         }
-        let caught =
-            catch_unwind(AssertUnwindSafe(|| shard.turn(waker, outbox, |turn| act(connection, turn))));
+        let done = shard.attempt(waker, outbox, |turn| act(connection, turn));
         if outbox.is_empty() {
             shard.release(std::mem::take(outbox));
         }
-        if caught.is_err() {
-            self.is_broken = true;
-            self.shard.count(Count::ShardPanicked);
-        }
+        self.is_broken |= done.is_none();
     }
 
     /// Takes back what is still lent out. Ending both directions makes operations in flight complete.
@@ -373,7 +374,7 @@ impl Session {
                 });
             });
         }
-        shard.turn(waker, &mut spare, |turn| connection.release(turn));
+        shard.attempt(waker, &mut spare, |turn| connection.release(turn));
     }
 }
 

@@ -6,6 +6,7 @@ use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::{Arc, mpsc};
@@ -283,6 +284,21 @@ impl Shard {
         let now = self.clock.now();
         work.date.refresh(now.unix_s());
         act(&mut Turn { now, snapshot: &snapshot, work: &mut work, waker, outbox })
+    }
+
+    /// A turn whose panic ends its connection alone: it is counted, and what it left in the workspace is forgotten.
+    pub(super) fn attempt<R>(
+        &self,
+        waker: &Waker,
+        outbox: &mut Vec<u8>,
+        act: impl FnOnce(&mut Turn<'_>) -> R,
+    ) -> Option<R> {
+        let done = catch_unwind(AssertUnwindSafe(|| self.turn(waker, outbox, act)));
+        if done.is_err() {
+            self.count(Count::ShardPanicked);
+            self.work.borrow_mut().clear();
+        }
+        done.ok()
     }
 
     pub(super) fn send_timeout_ms(&self) -> u64 {

@@ -281,3 +281,34 @@ fn a_cancelled_call_is_dropped_with_its_connection() {
     assert_eq!(desk.work.events.total(Count::DispatchCancelled), 1);
     assert!(!connection.has_call());
 }
+
+#[test]
+fn whatever_is_refused_pays_too_but_not_from_the_bucket_all_share() {
+    let limits = vec![rate(RateKey::Ip, 1, 3), rate(RateKey::Global, 1, 2)];
+    let mut desk = Desk::new(snapshot_with(Security::Plain, |snapshot| snapshot.rate_limits = limits));
+    let mut connection = desk.connect();
+    let head = |line: &str, host: &str| format!("{line} HTTP/1.1\r\nHost: {host}\r\n\r\n");
+    let flood =
+        [head("GET /mcp", "localhost"), head("OPTIONS *", "localhost"), head("GET /mcp", "evil")].concat();
+    let all =
+        answers(&desk.feed(&mut connection, format!("{flood}{}", head("GET /", "localhost")).as_bytes()));
+    let statuses: Vec<u16> = all.iter().map(|answer| answer.status).collect();
+    assert_eq!(statuses, [405, 204, 421, 429]);
+    desk.now.ms += 2000;
+    let all = answers(&desk.feed(&mut connection, &[echo("1", "x"), echo("2", "x")].concat()));
+    assert!(all.iter().all(|answer| answer.status == 200), "the shared bucket was not touched");
+}
+
+#[test]
+fn a_reload_in_the_middle_of_a_body_is_the_snapshot_the_message_is_judged_by() {
+    let mut desk = Desk::new(snapshot());
+    let mut connection = desk.connect();
+    let request = echo("1", "x");
+    let (one, two) = request.split_at(request.len() - 20);
+    assert!(desk.feed(&mut connection, one).is_empty());
+    desk.snapshot = snapshot_with(Security::Plain, |snapshot| {
+        snapshot.generation = 2;
+        snapshot.keys = mcpring::pipeline::authenticate::KeyTable::build(crate::fixture::PEPPER, vec![], 0);
+    });
+    assert_eq!(answers(&desk.feed(&mut connection, two))[0].status, 401);
+}

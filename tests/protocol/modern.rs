@@ -335,3 +335,15 @@ fn a_panicking_tool_is_answered_with_an_internal_error() {
         assert!(!answer.to_string().contains("on purpose"));
     }
 }
+
+#[test]
+fn params_that_could_be_read_in_two_ways_are_refused() {
+    for params in [
+        r#""name":"time","name":"echo","arguments":{"message":"x"}"#,
+        r#""name":"echo","arguments":{"message":"x"},"arguments":{"message":"y"}"#,
+        r#""name":"echo","_meta":{},"arguments":{"message":"x"}"#,
+    ] {
+        let answer = one(&modern("1", "tools/call", params, "Mcp-Name: echo\r\n"));
+        assert_eq!(answer.json()["error"]["code"], -32602, "{params}");
+    }
+}

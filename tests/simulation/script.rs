@@ -191,12 +191,11 @@ impl Request {
     pub(crate) fn check(&self, answer: &Answer, key_was: KeyWas, calls: u64) {
         let status = answer.status;
         let is_admitted = match (self.expect, status) {
-            (_, 408) => false,
+            (_, 408 | 429) => false,
             (Expect::Head(expect), _) => {
                 assert_eq!(status, expect, "{self}");
                 false
             }
-            (_, 429) => false,
             (_, 401) => {
                 assert_ne!(key_was, KeyWas::Good, "{self}");
                 false

@@ -271,7 +271,7 @@ impl World {
         let generation = self.desk.snapshot.generation + 1;
         let limits = rate_limits(&mut self.chance);
         if limits != self.desk.snapshot.rate_limits {
-            let admitted = self.desk.work.events.total(Count::AdmitAccepted);
+            let admitted = let_in(&self.desk);
             self.buckets_since = (self.desk.now.ms, admitted);
         }
         let snapshot = publish(generation, &mut self.chance, &self.server, &self.ledger, limits);
@@ -342,7 +342,7 @@ impl World {
     /// No more was let in than the bucket for all had tokens.
     fn check_tokens(&self) {
         let (since_ms, before) = self.buckets_since;
-        let admitted = self.desk.work.events.total(Count::AdmitAccepted) - before;
+        let admitted = let_in(&self.desk) - before;
         let limits = &self.desk.snapshot.rate_limits;
         for limit in limits.iter().filter(|limit| limit.key == RateKey::Global) {
             let most = limit.burst + limit.rate * (self.desk.now.ms - since_ms) / 1000;
@@ -427,4 +427,10 @@ impl World {
             peer.check_end();
         }
     }
+}
+
+/// Requests that had a token in every bucket; who was refused paid from the buckets of its address only.
+fn let_in(desk: &Desk) -> u64 {
+    let total = |count| desk.work.events.total(count);
+    total(Count::AuthenticateAccepted) + total(Count::AuthenticateAnonymous)
 }

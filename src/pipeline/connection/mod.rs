@@ -90,6 +90,8 @@ pub struct Connection {
     deadline_ms: u64,
     linger_bytes: usize,
     is_paused: bool,
+    /// A head has been read since the deadline was last set.
+    has_progressed: bool,
 }
 
 impl Connection {
@@ -117,6 +119,7 @@ impl Connection {
             deadline_ms: 0,
             linger_bytes: 0,
             is_paused: false,
+            has_progressed: false,
         };
         connection.wait_for(wait, turn);
         Ok(connection)

@@ -5,7 +5,7 @@
 use super::note::Known;
 use super::timing::Wait;
 use super::{Connection, Drain, listener_of};
-use crate::pipeline::admit::Exhausted;
+use crate::pipeline::admit::{Exhausted, Payer};
 use crate::pipeline::authenticate::{Unknown, authenticate};
 use crate::pipeline::envelope::Headers;
 use crate::pipeline::event::Count;
@@ -90,6 +90,7 @@ impl Connection {
         turn.count(Count::FramingDecoded);
         // A request that has come in time owes nothing to the next: its deadline counts from its own first byte.
         self.wait = Wait::Idle;
+        self.has_progressed = true;
         let listener = listener_of(turn.snapshot, self.listener)?;
         let exchange = Exchange {
             version: head.version,
@@ -124,25 +125,31 @@ impl Connection {
         turn: &mut Turn<'t>,
     ) -> Result<Option<Caller>, (Refusal<'static>, Known<'t>)> {
         let snapshot = turn.snapshot;
-        let delivery = match judge(head, listener, &snapshot.limits) {
-            Ok(Asked::Message(delivery)) => delivery,
-            Ok(Asked::Options) => return Ok(None),
-            Err(refusal) => {
-                turn.count(Count::FramingRefused);
-                return Err((refusal, Known::default()));
+        let judged = judge(head, listener, &snapshot.limits);
+        let principal = match judged {
+            Ok(Asked::Message(delivery)) => {
+                let known = authenticate(snapshot, listener, head, turn.now, &mut self.remembered);
+                Some(known.map(|principal| (principal, delivery)))
             }
+            Ok(Asked::Options) | Err(_) => None,
         };
-        let principal = authenticate(snapshot, listener, head, turn.now, &mut self.remembered);
-        // A caller that could not say who it is pays all the same, so that guessing is limited too.
-        if let Err(Exhausted { retry_after_ms, limit }) = turn.work.buckets.admit(self.peer.ip(), turn.now.ms)
-        {
+        // Whoever asks pays, also for a refusal, so that guessing and flooding are limited too. Who could not say who
+        // it is pays from its own address's buckets only, or it could empty the one that all share.
+        let payer = if matches!(principal, Some(Ok(_))) { Payer::Known } else { Payer::Unknown };
+        let paid = turn.work.buckets.admit(self.peer.ip(), payer, turn.now.ms);
+        if let Err(Exhausted { retry_after_ms, limit }) = paid {
             turn.count(Count::AdmitRefused);
             let detail = snapshot.rate_limits.get(limit).map(|limit| limit.name.as_str());
             return Err((Refusal::RateLimited { retry_after_ms }, Known { detail, ..Known::default() }));
         }
         turn.count(Count::AdmitAccepted);
+        if let Err(refusal) = judged {
+            turn.count(Count::FramingRefused);
+            return Err((refusal, Known::default()));
+        }
         match principal {
-            Ok(principal) => {
+            None => Ok(None),
+            Some(Ok((principal, delivery))) => {
                 turn.count(if snapshot.keys.is_anonymous(&principal) {
                     Count::AuthenticateAnonymous
                 } else {
@@ -150,7 +157,7 @@ impl Connection {
                 });
                 Ok(Some(Caller { principal, exchange, delivery }))
             }
-            Err(why) => {
+            Some(Err(why)) => {
                 turn.count(Count::AuthenticateRefused);
                 let known = Known { detail: Some(Unknown::reason(why)), ..Known::default() };
                 Err((Refusal::Unauthenticated, known))

@@ -58,9 +58,10 @@ impl Connection {
             Wait::Head | Wait::Body => {
                 turn.count(Count::FramingTimedOut);
                 self.record(turn, Outcome::Fault, Stage::Framing, "request_timed_out", None);
-                // A refused request has had its answer; one more would be taken for the next one's.
-                let is_answered = matches!(self.framing, Framing::Discard(_));
-                if let Some(listener) = listener_of(turn.snapshot, self.listener).filter(|_| !is_answered) {
+                // A refused request has had its answer, and half a record is no request; an answer to nothing would be
+                // taken for the next one's.
+                let is_owed = !matches!(self.framing, Framing::Discard(_)) && !self.held.is_empty();
+                if let Some(listener) = listener_of(turn.snapshot, self.listener).filter(|_| is_owed) {
                     respond::refuse(turn, listener, Exchange::BROKEN, &Refusal::RequestTimeout, None);
                 }
                 self.finish();
@@ -89,16 +90,25 @@ impl Connection {
             // What is held has arrived in time, and waits for the peer to read.
             (Life::Open, _, _) if self.is_paused => Wait::Written,
             (Life::Open, _, Framing::Body(_) | Framing::Discard(_)) => Wait::Body,
-            (Life::Open, _, Framing::Head(_)) if !self.held.is_empty() => Wait::Head,
+            (Life::Open, _, Framing::Head(_)) if !self.held.is_empty() || self.has_partial_record() => {
+                Wait::Head
+            }
             (Life::Open, _, Framing::Head(_)) => Wait::Idle,
         };
+        // Bytes that bring no request must not push a deadline back: neither half a record nor an empty one.
+        let has_progressed = std::mem::take(&mut self.has_progressed);
         let goes_on = match next {
             Wait::Head | Wait::Body | Wait::Linger | Wait::Handshake => next == self.wait,
-            Wait::Idle | Wait::Call | Wait::Written => false,
+            Wait::Idle => next == self.wait && !has_progressed,
+            Wait::Call | Wait::Written => false,
         };
         if !goes_on {
             self.wait_for(next, turn);
         }
+    }
+
+    fn has_partial_record(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.is_partial())
     }
 
     pub(super) fn wait_for(&mut self, wait: Wait, turn: &Turn<'_>) {

@@ -60,7 +60,7 @@ pub enum Refusal<'r> {
     },
     /// A legacy request without a session.
     SessionMissing,
-    /// A session id that is not ours, too old or another principal's.
+    /// A session id that is not ours or another principal's.
     SessionUnknown,
     /// No role allows it.
     Forbidden,

@@ -5,8 +5,7 @@
 #![no_main]
 
 #[path = "../../fixture/mod.rs"]
-#[allow(dead_code, reason = "each crate that includes the fixture uses a part")]
-mod fixture;
+pub mod fixture;
 
 use std::sync::Arc;
 

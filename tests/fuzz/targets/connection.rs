@@ -187,10 +187,9 @@ impl World {
     }
 
     fn reach_deadline(&mut self) {
-        let peer = &mut self.peers[self.present];
-        if peer.connection.directive() != Directive::Close {
-            let now_ms = self.desk.now.ms;
-            self.pass(peer.connection.poll_timeout().saturating_sub(now_ms));
+        let connection = &self.peers[self.present].connection;
+        if connection.directive() != Directive::Close {
+            self.pass(connection.poll_timeout().saturating_sub(self.desk.now.ms));
         }
     }
 

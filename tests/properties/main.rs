@@ -2,4 +2,11 @@
 //! Next: one module for each layer that has laws to keep.
 
 #[cfg(test)]
+#[path = "../fixture/mod.rs"]
+pub mod fixture;
+#[cfg(test)]
+mod connection;
+#[cfg(test)]
 mod http;
+#[cfg(test)]
+mod limits;

@@ -198,7 +198,8 @@ impl World {
         for at in 0..self.peers.len() {
             self.present = at;
             let mut timeouts = 0;
-            while self.peer().connection.directive() != Directive::Close && !self.peer().connection.has_call() {
+            while self.peer().connection.directive() != Directive::Close && !self.peer().connection.has_call()
+            {
                 self.reach_deadline();
                 timeouts += 1;
                 assert!(timeouts <= TIMEOUTS_MAX, "a connection that no deadline ends");

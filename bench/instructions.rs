@@ -1,1 +1,41 @@
-fn main() {}
+//! Instructions of every stage of the line and of whole requests, by callgrind: the same on every run, so they are a
+//! gate. A stage that takes a tenth more than the table says fails; whoever means it writes the new number down.
+//! Next: `line.rs`, what is counted; `stages.rs`, which times the same.
+#![expect(missing_docs, reason = "gungraun's macros make public items without any")]
+
+#[path = "line.rs"]
+pub mod line;
+
+use gungraun::prelude::*;
+use gungraun::{Callgrind, EventKind};
+
+/// A limit a tenth above what was measured: parsers take other paths where the processor has other vector units.
+fn limit(measured: u64) -> LibraryBenchmarkConfig {
+    let mut callgrind = Callgrind::default();
+    callgrind.hard_limits([(EventKind::Ir, measured + measured / 10)]);
+    let mut config = LibraryBenchmarkConfig::default();
+    config.tool(callgrind);
+    config
+}
+
+// The table: what was measured, in the order of the line.
+#[library_benchmark]
+#[bench::framing(args = (line::framing()), config = limit(5_462))]
+#[bench::authenticate_remembered(args = (line::authenticate_remembered()), config = limit(272))]
+#[bench::authenticate_unknown(args = (line::authenticate_unknown()), config = limit(6_197))]
+#[bench::admit(args = (line::admit()), config = limit(202))]
+#[bench::envelope(args = (line::envelope()), config = limit(4_031))]
+#[bench::authorize(args = (line::authorization()), config = limit(230))]
+#[bench::dispatch(args = (line::dispatching()), config = limit(906))]
+#[bench::respond(args = (line::respond()), config = limit(358))]
+#[bench::request_plain(args = (line::request_plain()), config = limit(12_236))]
+#[bench::request_refused(args = (line::request_refused()), config = limit(15_138))]
+#[bench::request_tls(args = (line::request_tls()), config = limit(20_199))]
+fn once(mut stage: line::Ready) -> line::Ready {
+    stage.run();
+    stage
+}
+
+library_benchmark_group!(name = stages, benchmarks = once);
+
+main!(library_benchmark_groups = stages);

@@ -195,12 +195,12 @@ fn one_address_gets_so_many_connections_and_no_more() {
     assert!(fourth.is_closed());
     drop(held);
     // The count goes down when the server has seen the ends; each try that is too early is closed at once.
-    assert!((0..100_000).any(|_| Client::plain(port).is_served()), "the address stays refused");
+    assert!((0..100_000).any(|_| Client::plain(port).served()), "the address stays refused");
 }
 
 impl Client {
     /// Whether this connection gets an answer; one that was refused at accept is closed instead.
-    fn is_served(mut self) -> bool {
+    fn served(mut self) -> bool {
         use std::panic::{AssertUnwindSafe, catch_unwind};
         let asked = catch_unwind(AssertUnwindSafe(|| {
             self.send(&echo("again"));

@@ -90,6 +90,7 @@ pub struct Connection {
     deadline_ms: u64,
     linger_bytes: usize,
     is_paused: bool,
+    has_input_ended: bool,
     /// A head has been read since the deadline was last set.
     has_progressed: bool,
 }
@@ -119,6 +120,7 @@ impl Connection {
             deadline_ms: 0,
             linger_bytes: 0,
             is_paused: false,
+            has_input_ended: false,
             has_progressed: false,
         };
         connection.wait_for(wait, turn);
@@ -154,14 +156,10 @@ impl Connection {
     /// The peer will send nothing more. A call in flight is cancelled: nobody will read its answer.
     // MCP 2026-07-28, cancellation: closing the response stream cancels the request.
     pub fn handle_end_of_input(&mut self, turn: &mut Turn<'_>) {
-        self.cancel_call(turn);
-        self.life = match self.life {
-            Life::Open => {
-                self.finish();
-                self.life
-            }
-            Life::Closing | Life::Closed => Life::Closed,
-        };
+        match self.life {
+            Life::Open => self.end_input(turn),
+            Life::Closing | Life::Closed => self.life = Life::Closed,
+        }
         self.end_turn(turn);
     }
 
@@ -174,6 +172,9 @@ impl Connection {
     pub fn handle_written(&mut self, turn: &mut Turn<'_>) {
         if std::mem::take(&mut self.is_paused) {
             self.advance_held(turn);
+            if self.has_input_ended {
+                self.end_input(turn);
+            }
             self.end_turn(turn);
         }
     }
@@ -245,8 +246,7 @@ impl Connection {
             turn.work.plaintext = block;
         }
         if received?.is_peer_closed {
-            self.cancel_call(turn);
-            self.finish();
+            self.end_input(turn);
         }
         Ok(())
     }
@@ -293,7 +293,20 @@ impl Connection {
             }
         }
         block.truncate(filled);
+        // All that arrived has been answered, so a drain owes nobody anything.
+        if used == filled && self.drain == Drain::Draining && matches!(self.framing, Framing::Head(_)) {
+            self.finish();
+        }
         used
+    }
+
+    /// No more input. Requests that wait for a write are answered first: a peer may end its half and read on.
+    fn end_input(&mut self, turn: &Turn<'_>) {
+        self.has_input_ended = true;
+        self.cancel_call(turn);
+        if !self.is_paused {
+            self.finish();
+        }
     }
 
     /// Nobody will read the answer of a call in flight.

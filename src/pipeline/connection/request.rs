@@ -34,9 +34,6 @@ impl Connection {
                 } else {
                     Framing::Discard(left - skipped)
                 };
-                if skipped == left && self.drain == Drain::Draining {
-                    self.finish();
-                }
                 usize::try_from(skipped).ok()
             }
             Framing::Busy => None,

@@ -1,0 +1,329 @@
+//! The stages of the line, each on its own and all of them together, ready to be run and measured.
+//! Every one has run before, so caches are warm and buffers have their size; what it needs for a run is laid out first.
+//! Never: a clock, a number.
+//! Next: `instructions.rs` counts them, `stages.rs` times them.
+
+#[path = "../tests/fixture/mod.rs"]
+pub mod fixture;
+#[path = "../tests/fixture/secure.rs"]
+pub mod secure;
+
+use std::hint::black_box;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use mcpring::pipeline::admit::{Buckets, Payer};
+use mcpring::pipeline::authenticate::{Principal, Remembered, authenticate};
+use mcpring::pipeline::authorize::{Target, authorize};
+use mcpring::pipeline::connection::Connection;
+use mcpring::pipeline::dispatch::{Dispatched, dispatch};
+use mcpring::pipeline::envelope::{self, Envelope, Headers, Request};
+use mcpring::pipeline::framing::{head_limits, judge};
+use mcpring::pipeline::respond::{Body, Content, Exchange, answer, encode_head};
+use mcpring::pipeline::snapshot::{Listener, Security, Snapshot};
+use mcpring::pipeline::turn::Turn;
+use mcpring::wire::http::date::DateCache;
+use mcpring::wire::http::head::{self, Head, HeadScan, Persistence, Version, field_storage};
+use mcpring::wire::json::{JsonLimits, PADDING, Scratch};
+
+use fixture::{Desk, KEY, answers, echo, snapshot, snapshot_with};
+use secure::{Authority, Client};
+
+/// Runs before the first that is measured.
+const WARM_UP: usize = 100;
+
+/// How the call is answered.
+const EXCHANGE: Exchange =
+    Exchange { version: Version::Http11, persistence: Persistence::KeepAlive, body: Body::Sent };
+
+/// What is measured.
+pub trait Stage {
+    /// Lays out what so many runs use up. Not measured.
+    fn supply(&mut self, _runs: usize) {}
+
+    /// Once through.
+    fn run(&mut self);
+}
+
+impl<F: FnMut()> Stage for F {
+    fn run(&mut self) {
+        self();
+    }
+}
+
+/// A stage that has been warmed and supplied for one run.
+pub type Ready = Box<dyn Stage>;
+
+/// What makes one.
+pub type Build = fn() -> Ready;
+
+fn ready(mut stage: impl Stage + 'static) -> Ready {
+    for _ in 0..WARM_UP {
+        stage.supply(1);
+        stage.run();
+    }
+    stage.supply(1);
+    Box::new(stage)
+}
+
+/// The call that goes down the line.
+fn call() -> Vec<u8> {
+    echo("1", "hello")
+}
+
+/// The same with a key that nobody has.
+fn strange_call() -> Vec<u8> {
+    let call = String::from_utf8(call()).expect("requests of the fixture are text");
+    call.replace(KEY, "mrk_operator_sesame").into_bytes()
+}
+
+fn listener(snapshot: &Snapshot) -> &Listener {
+    snapshot.listeners.first().expect("the fixture has a listener")
+}
+
+fn json_limits(snapshot: &Snapshot) -> JsonLimits {
+    JsonLimits { depth_max: snapshot.limits.json_depth_max, nodes_max: snapshot.limits.json_nodes_max }
+}
+
+/// A request's head, and its body with room behind it. Their bytes live as long as the process does.
+fn halves(request: Vec<u8>) -> (Head<'static, 'static>, Vec<u8>) {
+    let limits = head_limits(&snapshot().limits);
+    let request: &'static [u8] = request.leak();
+    let end = HeadScan::default().find_end(request, &limits).expect("a sound head").expect("a whole head");
+    let (head, body) = request.split_at(end);
+    let storage = Box::leak(Box::new(field_storage()));
+    let head = head::decode(head, storage, &limits).expect("a sound head");
+    (head, body.to_vec())
+}
+
+/// The call when it has been understood.
+fn understood(snapshot: &Snapshot, principal: &Principal) -> Request<'static, 'static> {
+    let (head, mut body) = halves(call());
+    let body_bytes = body.len();
+    body.resize(body_bytes + PADDING, 0);
+    let document =
+        Scratch::default().decode(body.leak(), body_bytes, json_limits(snapshot)).expect("a body of JSON");
+    let root = Box::leak(Box::new(document)).root();
+    match envelope::decode(root, &Headers::decode(&head), principal, &snapshot.sealer) {
+        Ok(Envelope::Request(request)) => request,
+        Ok(Envelope::Notification | Envelope::Response) | Err(_) => panic!("the fixture sends requests"),
+    }
+}
+
+fn operator() -> Principal {
+    Principal { id: "operator".into(), roles: 1 }
+}
+
+/// Finds the end of the head, decodes it, judges it.
+pub fn framing() -> Ready {
+    let snapshot = snapshot();
+    let call = call();
+    ready(move || {
+        let limits = head_limits(&snapshot.limits);
+        let end = HeadScan::default().find_end(black_box(&call), &limits).expect("sound").expect("whole");
+        let mut storage = field_storage();
+        let head = head::decode(call.get(..end).unwrap_or_default(), &mut storage, &limits).expect("sound");
+        assert!(judge(black_box(&head), listener(&snapshot), &snapshot.limits).is_ok());
+    })
+}
+
+/// The key is the one this connection was last let in with.
+pub fn authenticate_remembered() -> Ready {
+    authentication(call(), true)
+}
+
+/// There is no such key.
+pub fn authenticate_unknown() -> Ready {
+    authentication(strange_call(), false)
+}
+
+fn authentication(request: Vec<u8>, is_known: bool) -> Ready {
+    let desk = Desk::new(snapshot());
+    let (head, _) = halves(request);
+    let mut remembered = Remembered::default();
+    ready(move || {
+        let listener = listener(&desk.snapshot);
+        let who = authenticate(&desk.snapshot, listener, black_box(&head), desk.now, &mut remembered);
+        assert_eq!(black_box(&who).is_ok(), is_known);
+    })
+}
+
+/// A token from the bucket of the address and one from that of all.
+pub fn admit() -> Ready {
+    let mut buckets = Buckets::new(1, 7);
+    buckets.follow(&snapshot().rate_limits);
+    let mut now_ms = 1_000_000;
+    ready(move || {
+        now_ms += 1;
+        let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        assert!(black_box(buckets.admit(black_box(address), Payer::Known, now_ms)).is_ok());
+    })
+}
+
+/// Parses the body, understands the message, holds it against the headers. One copy of the body is in it, because
+/// parsing uses the bytes up.
+pub fn envelope() -> Ready {
+    let snapshot = snapshot();
+    let principal = operator();
+    let (head, body) = halves(call());
+    let mut scratch = Scratch::default();
+    let mut padded = vec![0; body.len() + PADDING];
+    ready(move || {
+        padded.get_mut(..body.len()).unwrap_or_default().copy_from_slice(&body);
+        let headers = Headers::decode(black_box(&head));
+        let document =
+            scratch.decode(&mut padded, body.len(), json_limits(&snapshot)).expect("a body of JSON");
+        let message = envelope::decode(document.root(), &headers, &principal, &snapshot.sealer);
+        assert!(black_box(&message).is_ok());
+        scratch.recycle(document);
+    })
+}
+
+/// Whether the operator may call `echo`.
+pub fn authorization() -> Ready {
+    let snapshot = snapshot();
+    let principal = operator();
+    let request = understood(&snapshot, &principal);
+    ready(move || {
+        let target = authorize(&snapshot.policy, &snapshot.registry, principal.roles, black_box(&request));
+        assert!(black_box(target).is_ok());
+    })
+}
+
+/// Runs `echo` and writes its result.
+struct Dispatch {
+    desk: Desk,
+    connection: Connection,
+    request: Request<'static, 'static>,
+    target: Target,
+    principal: Principal,
+    outbox: Vec<u8>,
+}
+
+impl Stage for Dispatch {
+    /// Takes the results of earlier runs away, as answering does.
+    fn supply(&mut self, _runs: usize) {
+        let connection = &mut self.connection;
+        self.outbox.clear();
+        self.desk.turn(&mut self.outbox, |turn| {
+            let snapshot = turn.snapshot.clone();
+            answer(turn, listener(&snapshot), 200, EXCHANGE, &[]);
+            connection.handle_bytes(&mut Vec::new(), turn);
+        });
+    }
+
+    fn run(&mut self) {
+        let (request, target, principal) = (&self.request, self.target, &self.principal);
+        let ran = self
+            .desk
+            .turn(&mut self.outbox, |turn| dispatch(black_box(request), black_box(target), principal, turn));
+        assert!(matches!(ran, Ok(Dispatched::Answered)));
+    }
+}
+
+/// Runs `echo` and writes its result.
+pub fn dispatching() -> Ready {
+    let mut desk = Desk::new(snapshot());
+    let principal = operator();
+    let request = understood(&desk.snapshot, &principal);
+    let target = authorize(&desk.snapshot.policy, &desk.snapshot.registry, principal.roles, &request)
+        .expect("the operator may do everything");
+    let connection = desk.connect();
+    ready(Dispatch { desk, connection, request, target, principal, outbox: Vec::new() })
+}
+
+/// Writes the head of the answer and puts the body behind it.
+pub fn respond() -> Ready {
+    let mut desk = Desk::new(snapshot());
+    let mut connection = desk.connect();
+    let all = answers(&desk.feed(&mut connection, &call()));
+    let body = all.first().expect("the call is answered").body.clone();
+    let mut date = DateCache::default();
+    date.refresh(desk.now.unix_s());
+    let mut out = Vec::new();
+    ready(move || {
+        out.clear();
+        let content = Content::Json(black_box(&body).len());
+        encode_head(&mut out, (listener(&desk.snapshot), date.as_bytes()), 200, EXCHANGE, content, &[]);
+        out.extend_from_slice(&body);
+        black_box(&out);
+    })
+}
+
+/// A connection and what arrives on it: the whole line in one wake-up, with the leases a shard takes around it.
+struct Whole {
+    desk: Desk,
+    connection: Connection,
+    arriving: Box<dyn FnMut() -> Vec<u8>>,
+    /// Next is last.
+    arrived: Vec<Vec<u8>>,
+    outbox: Vec<u8>,
+    expect: &'static [u8],
+}
+
+impl Whole {
+    fn receive(&mut self, bytes: &[u8]) {
+        let mut input = self.desk.work.pool.lease();
+        let mut outbox = self.desk.work.pool.lease();
+        input.extend_from_slice(bytes);
+        let connection = &mut self.connection;
+        self.desk.turn(&mut outbox, |turn: &mut Turn<'_>| connection.handle_bytes(&mut input, turn));
+        self.desk.work.pool.release(input);
+        self.desk.work.pool.release(std::mem::replace(&mut self.outbox, outbox));
+    }
+}
+
+impl Stage for Whole {
+    fn supply(&mut self, runs: usize) {
+        self.arrived.clear();
+        self.arrived.extend((0..runs).map(|_| (self.arriving)()));
+        // TLS records must arrive in the order they were made.
+        self.arrived.reverse();
+        self.desk.now.ms += 1;
+        self.desk.now.unix_ms += 1;
+    }
+
+    fn run(&mut self) {
+        let bytes = self.arrived.pop().expect("runs are supplied");
+        self.receive(&bytes);
+        assert!(self.outbox.starts_with(self.expect));
+    }
+}
+
+fn whole(snapshot: Arc<Snapshot>, arriving: Box<dyn FnMut() -> Vec<u8>>, expect: &'static [u8]) -> Whole {
+    let mut desk = Desk::new(snapshot);
+    let connection = desk.connect();
+    Whole { desk, connection, arriving, arrived: Vec::new(), outbox: Vec::new(), expect }
+}
+
+/// The whole call without TLS.
+pub fn request_plain() -> Ready {
+    ready(whole(snapshot(), Box::new(call), b"HTTP/1.1 200"))
+}
+
+/// A whole request that is refused with 401, its log record included.
+pub fn request_refused() -> Ready {
+    ready(whole(snapshot(), Box::new(strange_call), b"HTTP/1.1 401"))
+}
+
+/// The whole call over TLS 1.3, from the record that arrives to the record that leaves.
+pub fn request_tls() -> Ready {
+    let authority = Authority::default();
+    let snapshot = snapshot_with(Security::Tls(authority.server()), |_| {});
+    let mut client = Client::new(&authority.client(&[&rustls::version::TLS13]));
+    // An application data record; what is in it is for the client alone.
+    let mut line = whole(snapshot, Box::new(Vec::new), &[23, 3, 3]);
+    while client.tls.is_handshaking() {
+        line.receive(&client.take_ciphertext());
+        client.receive(&line.outbox).expect("the handshake goes on");
+    }
+    client.send(&call());
+    line.receive(&client.take_ciphertext());
+    let answer = client.receive(&line.outbox).expect("records of the server");
+    assert!(answer.starts_with(b"HTTP/1.1 200"));
+    line.arriving = Box::new(move || {
+        client.send(&call());
+        client.take_ciphertext()
+    });
+    ready(line)
+}

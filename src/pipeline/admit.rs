@@ -40,6 +40,9 @@ pub enum RateKey {
     Global,
 }
 
+/// A century and a half. A deeper bucket would reach the end of the clock's numbers, and never be empty.
+const DEPTH_NS_MAX: u64 = u64::MAX / 4;
+
 /// Whose buckets pay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Payer {
@@ -87,7 +90,7 @@ impl Bucket {
         Self {
             key: limit.key,
             interval_ns,
-            depth_ns: interval_ns.saturating_mul(burst),
+            depth_ns: interval_ns.saturating_mul(burst).min(DEPTH_NS_MAX),
             global_full_at_ns: 0,
             by_address: HashMap::with_hasher(FixedState::with_seed(seed)),
             swept_at_ns: 0,
@@ -256,6 +259,13 @@ mod tests {
         let strangers = (0..50).filter(|_| buckets.admit(A, Payer::Unknown, 0).is_ok()).count();
         assert_eq!(strangers, 2);
         assert!((0..2).all(|_| buckets.admit(B, Payer::Known, 0).is_ok()));
+    }
+
+    #[test]
+    fn a_bucket_deeper_than_the_clock_still_ends() {
+        let rule = RateLimit { period: Duration::from_secs(86_400), ..limit(RateKey::Global, 1, 1_000_000) };
+        let mut buckets = buckets(&[rule], 1);
+        assert!((0..1_000_001).any(|_| buckets.admit(A, Payer::Known, 0).is_err()));
     }
 
     #[test]

@@ -147,6 +147,7 @@ fn launch(start: Start, announce: impl FnOnce(&Ready<'_>)) -> Result<(Server, Ha
     let Start { began, config, materials, kept, hsts, hangup } = start;
     let prepared = Prepared::build(config, materials, kept, hsts)?;
     let log = Logger::start(&prepared.config.log).map_err(|problem| vec![problem])?;
+    log.write_panics();
     let config = Arc::clone(&prepared.config);
     let (driver, addresses) = (prepared.driver, prepared.addresses.clone());
     let (warnings, certificates) = (prepared.warnings.clone(), prepared.certificates.clone());

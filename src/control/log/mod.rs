@@ -48,6 +48,9 @@ impl Sender {
     }
 }
 
+/// What is kept of a backtrace. Bytes.
+const BACKTRACE_BYTES_MAX: usize = 8 * 1024;
+
 /// The running log.
 pub struct Logger {
     sender: Sender,
@@ -141,6 +144,22 @@ impl Logger {
     /// Writes an entry; drops and counts it when the writer is far behind.
     pub fn entry(&self, entry: Entry) {
         self.sender.entry(entry);
+    }
+
+    /// From now on a panic anywhere in the process is an entry with its place and backtrace. What it does to the
+    /// connection or the tool is decided where it is caught.
+    pub fn write_panics(&self) {
+        let sender = self.sender.clone();
+        std::panic::set_hook(Box::new(move |panic| {
+            let mut backtrace = std::backtrace::Backtrace::force_capture().to_string();
+            backtrace.truncate(backtrace.floor_char_boundary(BACKTRACE_BYTES_MAX));
+            let place = panic.location().map_or_else(String::new, ToString::to_string);
+            let entry = Entry::new(tracing::Level::ERROR, "panic")
+                .with("message", panic.payload_as_str().unwrap_or(""))
+                .with("place", place)
+                .with("backtrace", backtrace);
+            sender.entry(entry);
+        }));
     }
 
     /// Writes a problem of a reload as one entry.

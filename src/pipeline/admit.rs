@@ -85,7 +85,8 @@ struct Bucket {
 impl Bucket {
     fn new(limit: &RateLimit, shards: u64, seed: u64) -> Self {
         let period = u64::try_from(limit.period.as_nanos()).unwrap_or(u64::MAX);
-        let interval_ns = (period / limit.rate.max(1)).saturating_mul(shards).max(1);
+        // Rounded up: a fraction given away would add up to tokens that nobody granted.
+        let interval_ns = period.saturating_mul(shards).div_ceil(limit.rate.max(1)).max(1);
         let burst = (limit.burst / shards).max(1);
         Self {
             key: limit.key,
@@ -238,6 +239,14 @@ mod tests {
         let mut buckets = buckets(&[limit(RateKey::Ip, 10, 5)], 1);
         let admitted = (0..10_000).filter(|ms| buckets.admit(A, Payer::Known, 1000 + ms).is_ok()).count();
         assert_eq!(admitted, 5 + 99);
+    }
+
+    #[test]
+    fn a_rate_that_divides_no_nanosecond_is_not_exceeded() {
+        let mut buckets = buckets(&[limit(RateKey::Global, 700_000_000, 1_000_000)], 1);
+        let mut admitted = |ms| (0..1_100_000).filter(|_| buckets.admit(A, Payer::Known, ms).is_ok()).count();
+        assert_eq!(admitted(1000), 1_000_000);
+        assert!(admitted(1001) <= 700_000);
     }
 
     #[test]

@@ -39,7 +39,7 @@ fn address(last: u8) -> IpAddr {
 }
 
 fn interval_ns(rule: &RateLimit) -> u64 {
-    u64::try_from(rule.period.as_nanos()).expect("short") / rule.rate
+    u64::try_from(rule.period.as_nanos()).expect("short").div_ceil(rule.rate)
 }
 
 /// Whether such a caller pays by that rule.
@@ -139,7 +139,8 @@ proptest! {
                 for (first, start_ms) in times.iter().enumerate() {
                     for (more, end_ms) in times[first..].iter().enumerate() {
                         // Each share fills by itself, so each may have part of a token on top.
-                        let came_back = (end_ms - start_ms) * 1_000_000 / interval_ns(rule);
+                        let period_ms = u64::try_from(rule.period.as_millis()).expect("short");
+                        let came_back = (end_ms - start_ms) * rule.rate / period_ms;
                         prop_assert!(u64::try_from(more).expect("few") < burst + came_back + 1, "{:?}", rule);
                     }
                 }

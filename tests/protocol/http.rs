@@ -312,3 +312,18 @@ fn a_reload_in_the_middle_of_a_body_is_the_snapshot_the_message_is_judged_by() {
     });
     assert_eq!(answers(&desk.feed(&mut connection, two))[0].status, 401);
 }
+
+#[test]
+fn an_event_stream_to_http_1_0_ends_with_the_connection() {
+    let request = String::from_utf8(echo("1", "x"))
+        .unwrap()
+        .replace("HTTP/1.1\r\n", "HTTP/1.0\r\nConnection: keep-alive\r\n")
+        .replace("application/json, text/event-stream", "text/event-stream");
+    let mut desk = Desk::new(snapshot());
+    let mut connection = desk.connect();
+    let all = answers(&desk.feed(&mut connection, request.as_bytes()));
+    assert_eq!(all.len(), 1);
+    assert!(all[0].is_last(), "without a length only the end of the connection ends it: {}", all[0].head);
+    assert_eq!(all[0].events()[0]["id"], 1);
+    assert_eq!(connection.directive(), Directive::ShutDown);
+}

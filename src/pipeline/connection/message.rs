@@ -12,7 +12,7 @@ use crate::pipeline::framing::{Caller, Delivery, Framing};
 use crate::pipeline::respond::{self, Exchange, Extra, Refusal};
 use crate::pipeline::snapshot::Listener;
 use crate::pipeline::turn::Turn;
-use crate::wire::http::head::{HeadScan, Persistence};
+use crate::wire::http::head::{HeadScan, Persistence, Version};
 use crate::wire::json::{JsonLimits, Value};
 use crate::wire::jsonrpc::Id;
 
@@ -120,14 +120,19 @@ impl Connection {
         extras: &[Extra<'_>],
         turn: &mut Turn<'_>,
     ) {
+        let mut exchange = caller.exchange;
         if caller.delivery == Delivery::Stream {
-            respond::open_stream(turn, listener, caller.exchange, extras);
-            respond::send_event(turn, caller.exchange);
-            respond::close_stream(turn, caller.exchange);
+            // A stream of unknown length can only end with the connection in HTTP/1.0.
+            if exchange.version == Version::Http10 {
+                exchange.persistence = Persistence::Close;
+            }
+            respond::open_stream(turn, listener, exchange, extras);
+            respond::send_event(turn, exchange);
+            respond::close_stream(turn, exchange);
         } else {
-            respond::answer(turn, listener, 200, caller.exchange, extras);
+            respond::answer(turn, listener, 200, exchange, extras);
         }
-        self.answered(caller.exchange, turn);
+        self.answered(exchange, turn);
     }
 
     pub(super) fn answered(&mut self, exchange: Exchange, turn: &mut Turn<'_>) {

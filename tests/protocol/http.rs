@@ -327,3 +327,18 @@ fn an_event_stream_to_http_1_0_ends_with_the_connection() {
     assert_eq!(all[0].events()[0]["id"], 1);
     assert_eq!(connection.directive(), Directive::ShutDown);
 }
+
+#[test]
+fn a_call_that_drains_says_that_its_answer_is_the_last() {
+    let mut desk = Desk::new(snapshot());
+    let mut connection = desk.connect();
+    let arguments = r#""name":"countdown","arguments":{"steps":1,"interval_ms":50}"#;
+    desk.feed(&mut connection, &modern("1", "tools/call", arguments, "Mcp-Name: countdown\r\n"));
+    desk.turn(&mut Vec::new(), |turn| connection.handle_drain(turn));
+    assert_eq!(connection.directive(), Directive::Continue);
+    let all = answers(&desk.pass(&mut connection, 50));
+    assert_eq!((all.len(), all[0].status), (1, 200));
+    // RFC 9112 9.6: or a client would send its next request into a closing connection.
+    assert!(all[0].is_last(), "{}", all[0].head);
+    assert_eq!(connection.directive(), Directive::ShutDown);
+}

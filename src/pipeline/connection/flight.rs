@@ -5,7 +5,7 @@
 use std::task::Poll;
 
 use super::note::Known;
-use super::{Connection, InFlight, Stream, listener_of};
+use super::{Connection, Drain, InFlight, Stream, listener_of};
 use crate::pipeline::dispatch::conclude;
 use crate::pipeline::framing::{Delivery, Framing};
 use crate::pipeline::respond;
@@ -18,6 +18,10 @@ impl Connection {
     pub(super) fn poll_call(&mut self, turn: &mut Turn<'_>) {
         let Some(mut flight) = self.in_flight.take() else { return };
         let Some(listener) = listener_of(turn.snapshot, self.listener) else { return };
+        // RFC 9112 9.6: the last answer says that it is, if its head is not out yet.
+        if self.drain == Drain::Draining {
+            flight.caller.exchange.persistence = Persistence::Close;
+        }
         let polled = flight.call.poll(turn.now, turn);
         while flight.caller.delivery != Delivery::Json && flight.call.encode_progress(&mut turn.work.body) {
             flight.open(listener, turn);

@@ -115,6 +115,11 @@ impl Peer {
         }
     }
 
+    /// Requests without an answer.
+    pub(crate) fn unanswered(&self) -> usize {
+        self.unanswered.len()
+    }
+
     /// Whether a socket's task would read now.
     pub(crate) fn may_read(&self) -> bool {
         self.writing.is_none() && !self.has_ended && self.connection.wants_input()

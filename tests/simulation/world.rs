@@ -24,6 +24,8 @@ use crate::peer::{Excuse, Peer};
 use crate::script::{ALL, Expect, KeyWas, MARK, Request, SOMETIMES};
 
 const HEADER_TIMEOUT_MS: u64 = 1000;
+/// Longer than any call runs: five steps of 2.5 s.
+const CALL_MS_MAX: u32 = 13_000;
 
 pub(crate) struct World {
     chance: Chance,
@@ -389,10 +391,21 @@ impl World {
         self.desk.release(peer.connection);
     }
 
+    /// What is not yet done: connections, bytes on their way, requests without an answer.
+    fn left_to_do(&self) -> (usize, usize, usize) {
+        let sum = |of: fn(&Peer) -> usize| self.peers.iter().map(of).sum();
+        (self.peers.len(), sum(|peer| peer.wire.len()), sum(Peer::unanswered))
+    }
+
     /// Lets everything arrive and every call end; what was asked is then answered.
     fn settle(&mut self) {
-        for round in 0.. {
-            assert!(round < 10_000, "a connection does not come to rest");
+        let (mut left, mut quiet_ms) = (self.left_to_do(), 0);
+        loop {
+            // Many calls may wait behind one another, so the bound is on the time without any progress.
+            let now_left = self.left_to_do();
+            quiet_ms = if now_left == left { quiet_ms + 1 } else { 0 };
+            left = now_left;
+            assert!(quiet_ms <= CALL_MS_MAX, "a connection does not come to rest: {left:?} left to do");
             while let Some(gate) = {
                 let gates = self.ledger.lock().unwrap().closed_gates();
                 gates.first().copied()

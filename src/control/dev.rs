@@ -165,6 +165,7 @@ fn build_runtime(driver: Driver, shards: Shards) -> Runtime {
         cpus: cpus.iter().copied().cycle().take(shards).collect(),
         pin: Pin::Floating,
         driver,
+        blocking_threads: 4,
         ring_entries: 1024,
         shutdown_grace: Duration::from_secs(5),
     }
@@ -184,6 +185,18 @@ fn build_limits() -> Limits {
         send_timeout: Duration::from_secs(30),
         idle_timeout: Duration::from_secs(120),
         request_timeout: Duration::from_secs(60),
+        input_timeout: Duration::from_secs(300),
+        event_buffer_size: 100,
+        streams_max: 10_000,
+        listens_per_principal_max: 64,
+        slow_reader: SlowReader::Close,
+        resume_window: Duration::from_secs(300),
+        retry_interval: Duration::from_secs(1),
+        keepalive_interval: Duration::from_secs(15),
+        session_ttl: Duration::from_secs(24 * 3600),
+        tasks_max: 1000,
+        task_ttl: Duration::from_secs(3600),
+        page_size: 100,
     }
 }
 

@@ -77,7 +77,7 @@ impl Prepared {
     /// Starts the shards. From here on connections are accepted.
     pub fn launch(self, log: Logger) -> Result<Server, Problem> {
         let settings = start::build_settings(&self.config.runtime, self.driver);
-        let fleet = Fleet::start(settings, &self.snapshot, self.sockets).map_err(|error| {
+        let fleet = Fleet::start(settings, &self.snapshot, self.sockets, self.config.runtime.blocking_threads).map_err(|error| {
             Problem::error("E0406", format!("cannot start the shards: {}", super::files::reason(&error)))
                 .exit(Exit::Unavailable)
         })?;

@@ -7,6 +7,7 @@
 use super::envelope::Request;
 use super::respond::Refusal;
 use crate::tools::Registry;
+use crate::tools::registry::{Entry, Kind};
 use crate::wire::json::Value;
 use crate::wire::mcp::Method;
 
@@ -39,7 +40,8 @@ pub struct PatternError {
 /// Roles compiled for one registry.
 pub struct Policy {
     methods: Vec<Masks>,
-    tools: Vec<Masks>,
+    /// By kind and by index in the registry.
+    entries: [Vec<Masks>; 4],
     roles: Vec<CompiledRole>,
 }
 
@@ -50,6 +52,12 @@ pub enum Target {
     Method,
     /// A tool, by index in the registry.
     Tool(usize),
+    /// A resource.
+    Resource(usize),
+    /// A family of resources, one of which is meant.
+    Template(usize),
+    /// A prompt.
+    Prompt(usize),
 }
 
 /// Says what an allowed request is about.
@@ -57,26 +65,59 @@ pub enum Target {
 /// # Errors
 /// When no role of the caller allows it, or when it is about nothing that exists.
 // MCP 2026-07-28, security: a tool is found by the body's name, never by `Mcp-Name`.
-pub fn authorize(
+pub fn authorize<'i>(
     policy: &Policy,
     registry: &Registry,
     roles: u64,
-    request: &Request<'_, '_>,
-) -> Result<Target, Refusal<'static>> {
-    if request.method != Method::ToolsCall {
-        let is_allowed = policy.allows_method(roles, request.method);
-        return if is_allowed { Ok(Target::Method) } else { Err(Refusal::Forbidden) };
-    }
-    if !policy.allows_method(roles, Method::ToolsCall) {
+    request: &Request<'_, 'i>,
+) -> Result<Target, Refusal<'i>> {
+    if !policy.allows_method(roles, request.method) {
         return Err(Refusal::Forbidden);
     }
-    let name = request.params.and_then(|params| params.member("name")).and_then(Value::as_str);
-    let name = name.ok_or(Refusal::Params("name must be a string"))?;
-    match registry.find(name) {
-        Some((tool, _)) if policy.allows_tool(roles, tool) => Ok(Target::Tool(tool)),
-        None if policy.allows_tool_name(roles, name) => Err(Refusal::UnknownTool),
-        Some(_) | None => Err(Refusal::Forbidden),
+    let named = |member, missing| {
+        let name = request.params.and_then(|params| params.member(member)).and_then(Value::as_str);
+        name.ok_or(Refusal::Params(missing))
+    };
+    match request.method {
+        Method::ToolsCall => {
+            let name = named("name", "name must be a string")?;
+            match registry.find(name) {
+                Some((tool, _)) if policy.allows_tool(roles, tool) => Ok(Target::Tool(tool)),
+                None if policy.allows_name(roles, request.method, name) => Err(Refusal::UnknownTool),
+                Some(_) | None => Err(Refusal::Forbidden),
+            }
+        }
+        Method::PromptsGet => {
+            let name = named("name", "name must be a string")?;
+            match registry.find_prompt(name) {
+                Some((prompt, _)) if policy.allows_entry(roles, Kind::Prompts, prompt) => {
+                    Ok(Target::Prompt(prompt))
+                }
+                None if policy.allows_name(roles, request.method, name) => Err(Refusal::UnknownPrompt),
+                Some(_) | None => Err(Refusal::Forbidden),
+            }
+        }
+        Method::ResourcesRead => {
+            let uri = named("uri", "uri must be a string")?;
+            match find_resource(policy, registry, roles, uri) {
+                Some(target) => Ok(target),
+                None if policy.allows_name(roles, request.method, uri) => {
+                    Err(Refusal::ResourceNotFound { uri, era: request.revision.era() })
+                }
+                None => Err(Refusal::Forbidden),
+            }
+        }
+        _ => Ok(Target::Method),
     }
+}
+
+/// The resource of that URI, or the family it belongs to, if one of `roles` may read it.
+pub fn find_resource(policy: &Policy, registry: &Registry, roles: u64, uri: &str) -> Option<Target> {
+    if let Some((resource, _)) = registry.find_resource(uri) {
+        return policy.allows_entry(roles, Kind::Resources, resource).then_some(Target::Resource(resource));
+    }
+    let (template, _, _) = registry.find_template(uri)?;
+    policy.allows_name(roles, Method::ResourcesRead, uri).then_some(Target::Template(template))
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -121,12 +162,12 @@ impl Policy {
             };
             roles.push(CompiledRole { allow: compile(&rule.allow)?, deny: compile(&rule.deny)? });
         }
-        let mut policy = Self { methods: Vec::new(), tools: Vec::new(), roles };
+        let mut policy = Self { methods: Vec::new(), entries: Default::default(), roles };
         policy.methods = Method::ALL.iter().map(|method| policy.masks(permission(*method), None)).collect();
-        policy.tools = registry
-            .tools()
-            .map(|tool| policy.masks(Method::ToolsCall.name(), Some(&native(tool.name()))))
-            .collect();
+        policy.entries = Kind::ALL.map(|kind| {
+            let masks = |entry: Entry<'_>| policy.masks(use_of(kind).name(), Some(&native(entry.name)));
+            registry.entries(kind).map(masks).collect()
+        });
         Ok(policy)
     }
 
@@ -135,20 +176,30 @@ impl Policy {
         match method {
             // The handshake's second half, keep-alive and giving up are part of having a session at all.
             Method::Ping | Method::Initialized | Method::Cancelled => true,
-            Method::Discover | Method::ToolsList | Method::ToolsCall | Method::Initialize => {
-                self.methods.get(method as usize).is_some_and(|masks| masks.allows(roles))
-            }
+            _ => self.methods.get(method as usize).is_some_and(|masks| masks.allows(roles)),
         }
     }
 
     /// Whether one of `roles` may call the tool of that index in the registry.
     pub fn allows_tool(&self, roles: u64, tool: usize) -> bool {
-        self.tools.get(tool).is_some_and(|masks| masks.allows(roles))
+        self.allows_entry(roles, Kind::Tools, tool)
     }
 
-    /// The same for a name that is not registered, so that only who may call it learns that it is not there.
-    pub fn allows_tool_name(&self, roles: u64, name: &str) -> bool {
-        self.masks(Method::ToolsCall.name(), Some(&native(name))).allows(roles)
+    /// Whether one of `roles` may use the entry of that kind and index in the registry.
+    pub fn allows_entry(&self, roles: u64, kind: Kind, index: usize) -> bool {
+        let [tools, resources, templates, prompts] = &self.entries;
+        let entries = match kind {
+            Kind::Tools => tools,
+            Kind::Resources => resources,
+            Kind::Templates => templates,
+            Kind::Prompts => prompts,
+        };
+        entries.get(index).is_some_and(|masks| masks.allows(roles))
+    }
+
+    /// The same for a name that is not registered, so that only who may use it learns that it is not there.
+    pub fn allows_name(&self, roles: u64, method: Method, name: &str) -> bool {
+        self.masks(method.name(), Some(&native(name))).allows(roles)
     }
 
     fn masks(&self, method: &str, target: Option<&str>) -> Masks {
@@ -167,16 +218,22 @@ impl Policy {
     }
 }
 
-/// The method whose permission is asked for: the legacy handshake tells what `server/discover` tells.
+/// The method whose permission is asked for: the legacy handshake tells what `server/discover` tells, and who may read a
+/// resource may be told that it has changed.
 fn permission(method: Method) -> &'static str {
     match method {
         Method::Initialize => Method::Discover.name(),
-        Method::Discover
-        | Method::ToolsList
-        | Method::ToolsCall
-        | Method::Ping
-        | Method::Initialized
-        | Method::Cancelled => method.name(),
+        Method::Subscribe | Method::Unsubscribe => Method::ResourcesRead.name(),
+        method => method.name(),
+    }
+}
+
+/// The method that uses an entry of that kind.
+fn use_of(kind: Kind) -> Method {
+    match kind {
+        Kind::Tools => Method::ToolsCall,
+        Kind::Resources | Kind::Templates => Method::ResourcesRead,
+        Kind::Prompts => Method::PromptsGet,
     }
 }
 
@@ -197,7 +254,11 @@ impl Pattern {
     /// # Errors
     /// A sentence that says what is wrong and what would be right.
     pub fn compile(text: &str) -> Result<Self, String> {
-        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-/*:".contains(&byte);
+        // A resource's URI may hold any visible character; names hold few.
+        let names_uris = text.starts_with("resources/");
+        let is_allowed = |byte: u8| {
+            byte.is_ascii_alphanumeric() || b"_.-/*:".contains(&byte) || names_uris && byte.is_ascii_graphic()
+        };
         if text.is_empty() || text.len() > 256 {
             return Err("a pattern has 1 to 256 characters, for example \"tools/call:native/*\"".into());
         }
@@ -205,7 +266,7 @@ impl Pattern {
             return Err("use letters, digits and _ . - / * with one colon between method and target".into());
         }
         let (method, target) = match text.split_once(':') {
-            Some((_, target)) if target.contains(':') => {
+            Some((_, target)) if target.contains(':') && !names_uris => {
                 return Err("one colon only, between method and target".into());
             }
             Some((method, target)) => (method, Some(target.to_owned())),

@@ -5,10 +5,13 @@
 use super::authenticate::Principal;
 use super::respond::Refusal;
 use super::seal::{Sealer, principal_digest};
+use super::spent::Spent;
+use crate::tools::{Capabilities, Capability, LogLevel};
 use crate::wire::http::head::Head;
 use crate::wire::json::Value;
-use crate::wire::jsonrpc::{self, Id, Message};
-use crate::wire::mcp::meta::{Meta, TOKEN_BYTES_MAX};
+use crate::wire::json::tree::Elements;
+use crate::wire::jsonrpc::{self, EnvelopeError, Id, Message, Outcome};
+use crate::wire::mcp::meta::{Meta, TASKS_EXTENSION, TOKEN_BYTES_MAX};
 use crate::wire::mcp::session::Claims;
 use crate::wire::mcp::{Era, Method, Revision, name};
 
@@ -23,12 +26,18 @@ pub struct Headers<'a> {
     pub name: Option<&'a [u8]>,
     /// `Mcp-Session-Id`
     pub session: Option<&'a [u8]>,
+    /// `Last-Event-ID`
+    pub last_event_id: Option<&'a [u8]>,
+    /// All of them.
+    pub head: Option<&'a Head<'a, 'a>>,
 }
 
 impl<'a> Headers<'a> {
     /// From an HTTP head.
-    pub fn decode(head: &Head<'_, 'a>) -> Self {
+    pub fn decode(head: &'a Head<'a, 'a>) -> Self {
         Self {
+            last_event_id: head.known.last_event_id,
+            head: Some(head),
             protocol_version: head.known.mcp_protocol_version,
             method: head.known.mcp_method,
             name: head.known.mcp_name,
@@ -36,7 +45,20 @@ impl<'a> Headers<'a> {
         }
     }
 
-    fn revision(&self) -> Option<Revision> {
+    /// The only value of `Mcp-Param-{name}`; none when it stands twice.
+    pub fn parameter(&self, name: &str) -> Option<&'a [u8]> {
+        const PREFIX: &str = "mcp-param-";
+        let is_it = |field: &str| {
+            field.split_at_checked(PREFIX.len()).is_some_and(|(prefix, rest)| {
+                prefix.eq_ignore_ascii_case(PREFIX) && rest.eq_ignore_ascii_case(name)
+            })
+        };
+        let mut values = self.head?.fields().filter(|(field, _)| is_it(field)).map(|(_, value)| value);
+        let value = values.next();
+        if values.next().is_some() { None } else { value }
+    }
+
+    pub(super) fn revision(&self) -> Option<Revision> {
         std::str::from_utf8(self.protocol_version?).ok().and_then(Revision::decode)
     }
 }
@@ -47,9 +69,27 @@ pub enum Envelope<'t, 'i> {
     /// Wants an answer.
     Request(Request<'t, 'i>),
     /// Wants none: 202.
-    Notification,
-    /// An answer to a request we never made: 202, and forgotten.
-    Response,
+    Notification(Notification<'t, 'i>),
+    /// An answer to a request of ours.
+    Response {
+        /// The id of that request.
+        id: Id<'i>,
+        /// What it gave.
+        outcome: Outcome<'t, 'i>,
+        /// Who answers.
+        session: Claims,
+    },
+}
+
+/// A notification that has been understood.
+#[derive(Clone, Copy, Debug)]
+pub struct Notification<'t, 'i> {
+    /// What it tells, if we know.
+    pub method: Option<Method>,
+    /// Its parameters.
+    pub params: Option<Value<'t, 'i>>,
+    /// Who tells it, in the legacy era.
+    pub session: Option<Claims>,
 }
 
 /// A request that has been understood.
@@ -65,6 +105,41 @@ pub struct Request<'t, 'i> {
     pub params: Option<Value<'t, 'i>>,
     /// Where progress notifications go, if they are wanted: a string or an integer.
     pub progress_token: Option<Id<'i>>,
+    /// The session it belongs to, in the legacy era.
+    pub session: Option<Claims>,
+    /// What the client says it can do.
+    pub capabilities: Capabilities,
+    /// The least severe log message it wants, in the modern era.
+    pub log_level: Option<LogLevel>,
+}
+
+/// What the envelope needs to know of sessions.
+#[derive(Clone, Copy)]
+pub struct Sessions<'s> {
+    /// Opens their ids.
+    pub sealer: &'s Sealer,
+    /// Those that were ended.
+    pub spent: &'s Spent,
+    /// Unix seconds.
+    pub now_s: u64,
+    /// How long one lives. Seconds.
+    pub ttl_s: u64,
+}
+
+impl Sessions<'_> {
+    /// The claims of the session that the headers name. One of another principal does not exist.
+    ///
+    /// # Errors
+    /// When none is named, or when it is not ours, not the principal's, too old or ended.
+    pub fn open(&self, headers: &Headers<'_>, principal: &Principal) -> Result<Claims, Refusal<'static>> {
+        let id = headers.session.ok_or(Refusal::SessionMissing)?;
+        let is_alive = |claims: &Claims| {
+            claims.principal == principal_digest(&principal.id)
+                && self.now_s.saturating_sub(claims.issued_at_s) < self.ttl_s
+                && !self.spent.contains(claims.nonce, self.now_s)
+        };
+        self.sealer.open(id).filter(is_alive).ok_or(Refusal::SessionUnknown)
+    }
 }
 
 /// A refusal with the id it answers, when that could be read.
@@ -79,23 +154,48 @@ pub fn decode<'t, 'i>(
     root: Value<'t, 'i>,
     headers: &Headers<'_>,
     principal: &Principal,
-    sealer: &Sealer,
+    sessions: Sessions<'_>,
 ) -> Result<Envelope<'t, 'i>, Refused<'i>> {
     let message = jsonrpc::decode(root).map_err(|(error, id)| (Refusal::Envelope(error), id))?;
     match message {
-        Message::Request { id, method, params } => request(id, method, params, headers, principal, sealer)
+        Message::Request { id, method, params } => request(id, method, params, headers, principal, sessions)
             .map(Envelope::Request)
             .map_err(|refusal| (refusal, Some(id))),
-        Message::Notification { method, .. } => {
-            notification(method, headers, principal, sealer).map_err(|refusal| (refusal, None))
-        }
-        Message::Response { id } => match era_of(headers) {
+        Message::Notification { method, params } => notification(method, params, headers, principal, sessions)
+            .map(Envelope::Notification)
+            .map_err(|refusal| (refusal, None)),
+        Message::Response { id, outcome } => match era_of(headers) {
             Era::Modern => Err((Refusal::UnexpectedResponse, Some(id))),
-            Era::Legacy => session(headers, principal, sealer)
-                .map(|_| Envelope::Response)
+            Era::Legacy => session(headers, principal, sessions)
+                .map(|session| Envelope::Response { id, outcome, session })
                 .map_err(|refusal| (refusal, None)),
         },
     }
+}
+
+/// The messages of a batch; nothing when the body is one message.
+///
+/// # Errors
+/// When it is a batch and its session's revision has none, or when it is empty.
+// MCP 2025-03-26, Streamable HTTP: batches must be received; 2025-06-18 took them back.
+pub fn decode_batch<'t, 'i>(
+    root: Value<'t, 'i>,
+    headers: &Headers<'_>,
+    principal: &Principal,
+    sessions: Sessions<'_>,
+) -> Result<Option<Elements<'t, 'i>>, Refusal<'i>> {
+    if !root.is_array() {
+        return Ok(None);
+    }
+    const NO_BATCH: Refusal<'static> = Refusal::Envelope(EnvelopeError::Batch);
+    if era_of(headers) == Era::Modern || headers.session.is_none() {
+        return Err(NO_BATCH);
+    }
+    let claims = session(headers, principal, sessions)?;
+    if claims.revision != Revision::V20250326 || root.elements().next().is_none() {
+        return Err(NO_BATCH);
+    }
+    Ok(Some(root.elements()))
 }
 
 fn request<'t, 'i>(
@@ -104,7 +204,7 @@ fn request<'t, 'i>(
     params: Option<Value<'t, 'i>>,
     headers: &Headers<'_>,
     principal: &Principal,
-    sealer: &Sealer,
+    sessions: Sessions<'_>,
 ) -> Result<Request<'t, 'i>, Refusal<'i>> {
     if params.is_some_and(has_doubled_member) {
         return Err(Refusal::Params("a member of params stands twice"));
@@ -114,11 +214,17 @@ fn request<'t, 'i>(
         return Err(Refusal::Metadata("a key of _meta stands twice"));
     }
     let method = Method::decode(method_name);
+    let (mut capabilities, mut log_level) = (Capabilities::default(), None);
+    let mut claims = None;
     let revision = if meta.protocol_version.is_some() {
         let revision = modern(&meta, headers)?;
-        headers_match(method_name, params, headers)?;
+        headers_match(method_name, method, params, headers)?;
+        capabilities = meta.client_capabilities.map(decode_capabilities).unwrap_or_default();
+        log_level = decode_level(&meta)?;
         revision
     } else if method == Some(Method::Initialize) {
+        let offered = params.and_then(|params| params.member("capabilities"));
+        capabilities = offered.map(decode_capabilities).unwrap_or_default();
         initialize(params, headers)?
     } else {
         match (headers.protocol_version, headers.revision()) {
@@ -130,18 +236,39 @@ fn request<'t, 'i>(
             (Some(_), None) => {
                 return Err(Refusal::HeaderMismatch("MCP-Protocol-Version is not served here"));
             }
-            (Some(_), Some(_)) | (None, _) => session(headers, principal, sealer)?.revision,
+            (Some(_), Some(_)) | (None, _) => {
+                let session = session(headers, principal, sessions)?;
+                capabilities = Capabilities::from_bits(session.capabilities);
+                claims = Some(session);
+                session.revision
+            }
         }
     };
     let method =
         method.filter(|method| method.is_request_in(revision.era())).ok_or(Refusal::MethodNotFound)?;
     let progress_token = progress_token(&meta)?;
-    Ok(Request { id, revision, method, params, progress_token })
+    Ok(Request { id, revision, method, params, progress_token, session: claims, capabilities, log_level })
 }
 
 /// Whether a member of `params` that decides something stands twice: two readers could then see two requests.
 fn has_doubled_member(params: Value<'_, '_>) -> bool {
-    const DECIDING: [&str; 5] = ["name", "arguments", "_meta", "cursor", "protocolVersion"];
+    const DECIDING: [&str; 15] = [
+        "name",
+        "arguments",
+        "_meta",
+        "cursor",
+        "protocolVersion",
+        "capabilities",
+        "uri",
+        "ref",
+        "argument",
+        "context",
+        "level",
+        "notifications",
+        "taskId",
+        "requestState",
+        "inputResponses",
+    ];
     let mut seen = [false; DECIDING.len()];
     params.members().any(|(key, _)| {
         let slot = DECIDING.iter().position(|deciding| *deciding == key).and_then(|at| seen.get_mut(at));
@@ -171,21 +298,20 @@ fn modern<'i>(meta: &Meta<'_, 'i>, headers: &Headers<'_>) -> Result<Revision, Re
 
 /// MCP 2026-07-28, Streamable HTTP, header validation.
 fn headers_match(
-    method: &str,
+    method_name: &str,
+    method: Option<Method>,
     params: Option<Value<'_, '_>>,
     headers: &Headers<'_>,
 ) -> Result<(), Refusal<'static>> {
     match headers.method {
         None => return Err(Refusal::HeaderMismatch("Mcp-Method is missing")),
-        Some(header) if header != method.as_bytes() => {
+        Some(header) if header != method_name.as_bytes() => {
             return Err(Refusal::HeaderMismatch("Mcp-Method differs from the body"));
         }
         Some(_) => {}
     }
-    if method != Method::ToolsCall.name() {
-        return Ok(());
-    }
-    let named = params.and_then(|params| params.member("name")).and_then(Value::as_str);
+    let Some(member) = method.and_then(Method::named_by) else { return Ok(()) };
+    let named = params.and_then(|params| params.member(member)).and_then(Value::as_str);
     match (named, headers.name) {
         (Some(_), None) => Err(Refusal::HeaderMismatch("Mcp-Name is missing")),
         (Some(body), Some(header)) if !name::matches(header, body) => {
@@ -206,40 +332,35 @@ fn initialize<'i>(params: Option<Value<'_, 'i>>, headers: &Headers<'_>) -> Resul
     Ok(revision.unwrap_or(Revision::LATEST_LEGACY))
 }
 
-/// The legacy session a request belongs to. One of another principal does not exist.
+/// The legacy session a request belongs to.
 fn session(
     headers: &Headers<'_>,
     principal: &Principal,
-    sealer: &Sealer,
+    sessions: Sessions<'_>,
 ) -> Result<Claims, Refusal<'static>> {
-    let id = headers.session.ok_or(Refusal::SessionMissing)?;
-    sealer
-        .open(id)
-        .filter(|claims| claims.principal == principal_digest(&principal.id))
-        .ok_or(Refusal::SessionUnknown)
+    sessions.open(headers, principal)
 }
 
 fn notification<'t, 'i>(
     method: &str,
+    params: Option<Value<'t, 'i>>,
     headers: &Headers<'_>,
     principal: &Principal,
-    sealer: &Sealer,
-) -> Result<Envelope<'t, 'i>, Refusal<'static>> {
-    // MCP 2026-07-28: header rules for notifications are not defined, so only a contradiction is refused.
-    if headers.method.is_some_and(|header| header != method.as_bytes()) {
-        return Err(Refusal::HeaderMismatch("Mcp-Method differs from the body"));
-    }
-    match era_of(headers) {
-        Era::Modern => {}
-        Era::Legacy => {
-            session(headers, principal, sealer)?;
+    sessions: Sessions<'_>,
+) -> Result<Notification<'t, 'i>, Refusal<'static>> {
+    let session = match era_of(headers) {
+        // MCP 2026-07-28: header rules for notifications are not defined, so only a contradiction is refused.
+        Era::Modern if headers.method.is_some_and(|header| header != method.as_bytes()) => {
+            return Err(Refusal::HeaderMismatch("Mcp-Method differs from the body"));
         }
-    }
-    Ok(Envelope::Notification)
+        Era::Modern => None,
+        Era::Legacy => Some(session(headers, principal, sessions)?),
+    };
+    Ok(Notification { method: Method::decode(method), params, session })
 }
 
 /// What the headers alone say; for messages that carry no metadata.
-fn era_of(headers: &Headers<'_>) -> Era {
+pub(super) fn era_of(headers: &Headers<'_>) -> Era {
     headers.revision().map_or(Era::Legacy, Revision::era)
 }
 
@@ -251,4 +372,39 @@ fn progress_token<'i>(meta: &Meta<'_, 'i>) -> Result<Option<Id<'i>>, Refusal<'i>
         _ => return Err(Refusal::Params("progressToken must be a short string or an integer")),
     };
     Ok(Some(token))
+}
+
+fn decode_level(meta: &Meta<'_, '_>) -> Result<Option<LogLevel>, Refusal<'static>> {
+    let Some(value) = meta.log_level else { return Ok(None) };
+    let level = value.as_str().and_then(LogLevel::decode);
+    level.map(Some).ok_or(Refusal::Metadata("io.modelcontextprotocol/logLevel must name a log level"))
+}
+
+/// What a client declares, of what we can use.
+fn decode_capabilities(declared: Value<'_, '_>) -> Capabilities {
+    let mut found = Capabilities::default();
+    for (key, value) in declared.members().filter(|(_, value)| value.is_object()) {
+        let has = |name| value.member(name).is_some_and(Value::is_object);
+        match key {
+            "elicitation" => {
+                // MCP 2025-11-25, elicitation: an empty object means forms.
+                if has("form") || !has("url") {
+                    found = found.with(Capability::ElicitationForm);
+                }
+                if has("url") {
+                    found = found.with(Capability::ElicitationUrl);
+                }
+            }
+            "sampling" => {
+                found = found.with(Capability::Sampling);
+                if has("tools") {
+                    found = found.with(Capability::SamplingTools);
+                }
+            }
+            "roots" => found = found.with(Capability::Roots),
+            "extensions" if has(TASKS_EXTENSION) => found = found.with(Capability::Tasks),
+            _ => {}
+        }
+    }
+    found
 }

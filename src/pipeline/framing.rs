@@ -8,6 +8,7 @@ use super::respond::{Exchange, Refusal};
 use super::snapshot::{Limits, Listener};
 use crate::wire::http::chunked::{Chunked, ChunkedLimits};
 use crate::wire::http::head::{BodyLength, Head, HeadLimits, HeadScan, Method};
+use crate::wire::mcp::Revision;
 use crate::wire::http::negotiation::{Acceptable, content_type_is_json};
 
 /// Longest request target. Bytes.
@@ -110,6 +111,10 @@ pub enum Asked {
     Message(Delivery),
     /// Which methods there are.
     Options,
+    /// What a legacy session is told.
+    SessionStream,
+    /// The end of a legacy session.
+    SessionEnd,
 }
 
 /// Judges a head by the endpoint's rules.
@@ -134,9 +139,15 @@ pub fn judge(head: &Head<'_, '_>, listener: &Listener, limits: &Limits) -> Resul
     match head.method {
         Method::Post => {}
         Method::Options => return Ok(Asked::Options),
+        // MCP 2026-07-28, Streamable HTTP: GET and DELETE are no part of it; they belong to legacy sessions.
+        Method::Get if is_legacy(head) => {
+            let accepts = Acceptable::decode(head.accept()).event_stream;
+            return if accepts { Ok(Asked::SessionStream) } else { Err(Refusal::Accept) };
+        }
+        Method::Delete if is_legacy(head) => return Ok(Asked::SessionEnd),
         Method::Get
-        | Method::Head
         | Method::Delete
+        | Method::Head
         | Method::Put
         | Method::Patch
         | Method::Trace
@@ -160,6 +171,12 @@ pub fn judge(head: &Head<'_, '_>, listener: &Listener, limits: &Limits) -> Resul
         BodyLength::Length(bytes) if bytes > limits.message_bytes_max as u64 => Err(Refusal::MessageSize),
         BodyLength::None | BodyLength::Length(_) | BodyLength::Chunked => Ok(Asked::Message(delivery)),
     }
+}
+
+/// Whether a request without a body can be about a session.
+fn is_legacy(head: &Head<'_, '_>) -> bool {
+    let is_modern = |version: &[u8]| Revision::MODERN.iter().any(|modern| modern.name().as_bytes() == version);
+    head.known.mcp_session_id.is_some() && !head.known.mcp_protocol_version.is_some_and(is_modern)
 }
 
 /// Whether a `Host` names this server; the port does not matter behind a forwarder.

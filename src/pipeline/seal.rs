@@ -1,4 +1,5 @@
-//! Seals a legacy session into its id, so that no store is needed and any shard can open it.
+//! Seals what a client holds for us: a legacy session in its id, a call's state, a place in a list. No store is needed and
+//! any shard can open it.
 //! Never: a clock or a random source of its own; an answer that tells a forged id from an old one.
 //! Next: `envelope`, which opens ids, and `dispatch`, which makes them.
 
@@ -11,7 +12,27 @@ use crate::wire::mcp::session::{CLAIMS_BYTES, Claims};
 
 const TAG_BYTES: usize = 16;
 const SEALED_BYTES: usize = NONCE_LEN + CLAIMS_BYTES + TAG_BYTES;
-const CONTEXT: &[u8] = b"mcpring session 1";
+
+/// What is sealed. One kind does not open as another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sealed {
+    /// A legacy session.
+    Session,
+    /// What a call that asked its client knows so far.
+    State,
+    /// A place in a list.
+    Cursor,
+}
+
+impl Sealed {
+    fn context(self) -> &'static [u8] {
+        match self {
+            Self::Session => b"mcpring session 2",
+            Self::State => b"mcpring state 1",
+            Self::Cursor => b"mcpring cursor 1",
+        }
+    }
+}
 
 /// The AEAD keys of this process: the first seals, all open.
 pub struct Sealer {
@@ -26,12 +47,28 @@ impl Sealer {
 
     /// The session id for `claims`, visible ASCII. `nonce` must be random: 2^32 sessions a key are safe (NIST SP 800-38D 8.3).
     pub fn seal(&self, claims: &Claims, nonce: [u8; NONCE_LEN]) -> Option<String> {
+        self.seal_bytes(Sealed::Session, claims.encode().to_vec(), nonce)
+    }
+
+    /// Seals bytes of a kind into visible ASCII. `nonce` must be random.
+    pub fn seal_bytes(&self, kind: Sealed, mut plain: Vec<u8>, nonce: [u8; NONCE_LEN]) -> Option<String> {
         let mut bytes = nonce.to_vec();
-        let mut sealed = claims.encode().to_vec();
         let nonce = Nonce::assume_unique_for_key(nonce);
-        self.keys.first()?.seal_in_place_append_tag(nonce, Aad::from(CONTEXT), &mut sealed).ok()?;
-        bytes.append(&mut sealed);
+        self.keys.first()?.seal_in_place_append_tag(nonce, Aad::from(kind.context()), &mut plain).ok()?;
+        bytes.append(&mut plain);
         Some(URL_SAFE_NO_PAD.encode(bytes))
+    }
+
+    /// Opens what [`Self::seal_bytes`] sealed as that kind. The caller bounds the text.
+    pub fn open_bytes(&self, kind: Sealed, text: &[u8]) -> Option<Vec<u8>> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        let (nonce, sealed) = bytes.split_first_chunk::<NONCE_LEN>()?;
+        self.keys.iter().find_map(|key| {
+            let mut sealed = sealed.to_vec();
+            let nonce = Nonce::assume_unique_for_key(*nonce);
+            let plain = key.open_in_place(nonce, Aad::from(kind.context()), &mut sealed).ok()?;
+            Some(plain.to_vec())
+        })
     }
 
     /// The claims in a session id that one of our keys sealed.
@@ -46,7 +83,7 @@ impl Sealer {
         self.keys.iter().find_map(|key| {
             let mut sealed = *<&[u8; SEALED_BYTES - NONCE_LEN]>::try_from(sealed).ok()?;
             let nonce = Nonce::assume_unique_for_key(*nonce);
-            Claims::decode(key.open_in_place(nonce, Aad::from(CONTEXT), &mut sealed).ok()?)
+            Claims::decode(key.open_in_place(nonce, Aad::from(Sealed::Session.context()), &mut sealed).ok()?)
         })
     }
 }
@@ -71,6 +108,7 @@ mod tests {
             revision: Revision::V20251125,
             issued_at_s: 1_795_400_000,
             shard: 1,
+            capabilities: 5,
             principal: principal_digest("alice"),
             nonce: [3; 16],
         }
@@ -91,6 +129,16 @@ mod tests {
         for wrong in ["", "x", &id[1..], &format!("{id}A"), &format!("{id}{id}"), "=".repeat(102).as_str()] {
             assert_eq!(sealer.open(wrong.as_bytes()), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn one_kind_does_not_open_as_another() {
+        let sealer = Sealer::new(&[1; 32]);
+        let text = sealer.seal_bytes(Sealed::State, b"plain".to_vec(), [9; NONCE_LEN]).unwrap();
+        assert_eq!(sealer.open_bytes(Sealed::State, text.as_bytes()).as_deref(), Some(b"plain".as_slice()));
+        assert_eq!(sealer.open_bytes(Sealed::Cursor, text.as_bytes()), None);
+        assert_eq!(sealer.open_bytes(Sealed::State, format!("{text}-TAMPERED").as_bytes()), None);
+        assert_eq!(sealer.open_bytes(Sealed::State, b""), None);
     }
 
     #[test]

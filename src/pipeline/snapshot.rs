@@ -102,6 +102,53 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// How long a tool may run.
     pub request_timeout: Duration,
+    /// How long a client may take to answer what a tool asks.
+    pub input_timeout: Duration,
+    /// Messages a stream keeps for its reader.
+    pub event_buffer_size: usize,
+    /// Streams of the whole process.
+    pub streams_max: usize,
+    /// `subscriptions/listen` streams of one principal, on each shard.
+    pub listens_per_principal_max: usize,
+    /// What happens to a reader that has missed messages.
+    pub slow_reader: SlowReader,
+    /// How long a stream that lost its reader is kept for it.
+    pub resume_window: Duration,
+    /// What a client that lost a stream is asked to wait before it comes back.
+    pub retry_interval: Duration,
+    /// How long a stream may be silent before it gives a sign of life.
+    pub keepalive_interval: Duration,
+    /// How long a legacy session lives.
+    pub session_ttl: Duration,
+    /// Tasks of the whole process.
+    pub tasks_max: usize,
+    /// How long a task is kept, finished or not.
+    pub task_ttl: Duration,
+    /// Entries of one page of a list.
+    pub page_size: usize,
+}
+
+/// What happens to a reader whose stream has dropped messages before it fetched them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SlowReader {
+    /// Its stream ends, which tells it.
+    Close,
+    /// It goes on without them.
+    Drop,
+}
+
+impl Limits {
+    pub(super) fn keepalive_ms(&self) -> u64 {
+        millis(self.keepalive_interval)
+    }
+
+    pub(super) fn retry_ms(&self) -> u64 {
+        millis(self.retry_interval)
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// One listener: an address, what it speaks and how it is defended.

@@ -9,7 +9,13 @@ use std::task::Waker;
 use super::admit::Buckets;
 use super::buffers::Pool;
 use super::event::{Count, Events};
+use super::hub::Hub;
+use super::hub::listen::{Change, Lists};
+use super::hub::parcel::Parcel;
 use super::snapshot::Snapshot;
+use super::spent::Spent;
+use crate::tools::context::Offload;
+use crate::tools::registry::Kind;
 use crate::wire::http::date::DateCache;
 use crate::wire::json::Scratch;
 use crate::wire::json::value::SpareTape;
@@ -33,6 +39,16 @@ impl Now {
 /// Fills a buffer with random bytes.
 pub type Entropy = Box<dyn FnMut(&mut [u8])>;
 
+/// What a shard shares with the rest of the process.
+pub struct Shared {
+    /// Its counters and log records, read by the control plane.
+    pub events: Arc<Events>,
+    /// What may not be used again, on whichever shard.
+    pub spent: Arc<Spent>,
+    /// Threads for work that blocks.
+    pub offload: Offload,
+}
+
 /// What a shard owns and lends to every connection in turn.
 pub struct Workspace {
     /// Index of the shard.
@@ -51,6 +67,12 @@ pub struct Workspace {
     pub spare: SpareTape,
     /// Random bytes.
     pub entropy: Entropy,
+    /// What of this shard outlives a request.
+    pub hub: Hub,
+    /// What may not be used again; shared by all shards.
+    pub spent: Arc<Spent>,
+    /// Runs what would block the shard.
+    pub offload: Offload,
     /// Decrypted bytes of the present turn.
     pub(super) plaintext: Vec<u8>,
     /// Answers of the present turn, before encryption.
@@ -63,7 +85,8 @@ pub struct Workspace {
 
 impl Workspace {
     /// A workspace for shard `shard` of `shards`.
-    pub fn new(shard: u16, shards: usize, events: Arc<Events>, mut entropy: Entropy) -> Self {
+    pub fn new(shard: u16, shards: usize, shared: Shared, mut entropy: Entropy) -> Self {
+        let Shared { events, spent, offload } = shared;
         let mut seed = [0; 8];
         entropy(&mut seed);
         let mut pool = Pool::default();
@@ -72,6 +95,9 @@ impl Workspace {
             shard,
             pool,
             buckets: Buckets::new(shards, u64::from_le_bytes(seed)),
+            hub: Hub::new(shard, shards, events.clone()),
+            spent,
+            offload,
             events,
             date: DateCache::default(),
             json: Scratch::default(),
@@ -86,6 +112,32 @@ impl Workspace {
 }
 
 impl Workspace {
+    /// Takes the bounds of a new snapshot, and tells whoever wants to know what is different in it.
+    pub fn follow(&mut self, old: Option<&Snapshot>, new: &Snapshot, now: Now) {
+        self.buckets.follow(&new.rate_limits);
+        self.hub.follow(&new.limits);
+        let Some(old) = old else { return };
+        let has_changed = |kind| old.registry.revision(kind) != new.registry.revision(kind);
+        let lists = Lists {
+            tools: has_changed(Kind::Tools),
+            prompts: has_changed(Kind::Prompts),
+            resources: has_changed(Kind::Resources) || has_changed(Kind::Templates),
+        };
+        if lists.any() {
+            self.hub.tell(&Change::Lists(lists), now);
+        }
+    }
+
+    /// Reads what another shard sent.
+    pub fn receive(&mut self, parcel: Parcel, snapshot: &Snapshot, now: Now) {
+        self.hub.receive(parcel, &snapshot.modern_ending, now);
+    }
+
+    /// The server wants to stop: streams that would not end by themselves do.
+    pub fn drain(&mut self, now: Now) {
+        self.hub.drain(now);
+    }
+
     /// Forgets what a turn that broke has left behind, so that nobody else is sent it.
     pub fn clear(&mut self) {
         for buffer in [&mut self.plaintext, &mut self.answers, &mut self.body, &mut self.content] {
@@ -109,6 +161,13 @@ pub struct Turn<'t> {
 }
 
 impl Turn<'_> {
+    /// A random number that serves as a name.
+    pub(super) fn nonce(&mut self) -> u128 {
+        let mut bytes = [0; 16];
+        (self.work.entropy)(&mut bytes);
+        u128::from_be_bytes(bytes)
+    }
+
     /// Counts an outcome.
     pub fn count(&self, count: Count) {
         self.work.events.count(count);

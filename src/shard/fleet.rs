@@ -9,7 +9,9 @@ use std::thread::JoinHandle;
 use super::census::Census;
 use super::driver::Driver;
 use super::mailbox::{Letter, Mailbox};
-use super::worker;
+use super::{offload, worker};
+use crate::pipeline::hub::listen::Change;
+use crate::pipeline::spent::Spent;
 use crate::pipeline::event::Events;
 use crate::pipeline::snapshot::Snapshot;
 
@@ -35,11 +37,11 @@ pub struct Socket {
 /// The running shards.
 pub struct Fleet {
     shards: Vec<Handle>,
+    mailboxes: Arc<[Mailbox]>,
 }
 
 struct Handle {
     thread: JoinHandle<()>,
-    mailbox: Arc<Mailbox>,
     events: Arc<Events>,
 }
 
@@ -52,30 +54,34 @@ impl Fleet {
         settings: Vec<Settings>,
         snapshot: &Arc<Snapshot>,
         sockets: Vec<Vec<Socket>>,
+        blocking_threads: usize,
     ) -> io::Result<Self> {
         let census = Arc::new(Census::default());
         let (ready, started) = mpsc::channel();
         let shards = settings.len();
-        let mut fleet = Self { shards: Vec::with_capacity(shards) };
+        let mailboxes: Arc<[Mailbox]> = (0..shards).map(|_| Mailbox::default()).collect();
+        let mut fleet = Self { shards: Vec::with_capacity(shards), mailboxes: mailboxes.clone() };
+        let spent = Arc::new(Spent::default());
+        let offload = offload::start(blocking_threads)?;
         let mut sockets = sockets.into_iter();
         for (index, settings) in settings.into_iter().enumerate() {
-            let mailbox = Arc::new(Mailbox::default());
             let events = Arc::new(Events::default());
             let start = worker::Start {
                 index: u16::try_from(index).unwrap_or(u16::MAX),
-                shards,
                 settings,
                 snapshot: snapshot.clone(),
                 sockets: sockets.next().unwrap_or_default(),
                 census: census.clone(),
-                mailbox: mailbox.clone(),
+                mailboxes: mailboxes.clone(),
                 events: events.clone(),
+                spent: spent.clone(),
+                offload: offload.clone(),
             };
             let ready = ready.clone();
             let thread = std::thread::Builder::new()
                 .name(format!("shard-{index}"))
                 .spawn(move || worker::run(start, &ready))?;
-            fleet.shards.push(Handle { thread, mailbox, events });
+            fleet.shards.push(Handle { thread, events });
         }
         for _ in 0..shards {
             let outcome =
@@ -100,27 +106,41 @@ impl Fleet {
         closed: &[usize],
     ) -> Result<(), MailboxFull> {
         // One letter of room is kept for a drain. Only this thread sends, so room seen now is room.
-        if self.shards.iter().any(|shard| shard.mailbox.room() < 2) {
+        if self.mailboxes.iter().any(|mailbox| mailbox.room() < 2) {
             return Err(MailboxFull);
         }
         let mut sockets = sockets.into_iter();
-        for shard in &self.shards {
+        for mailbox in &*self.mailboxes {
             let letter = Letter::Publish {
                 snapshot: snapshot.clone(),
                 sockets: sockets.next().unwrap_or_default(),
                 closed: closed.to_vec(),
             };
-            shard.mailbox.send(letter).map_err(|_| MailboxFull)?;
+            mailbox.send(letter).map_err(|_| MailboxFull)?;
         }
         Ok(())
     }
 
     /// Stops accepting; connections finish what is in flight and close.
     pub fn drain(&self) {
-        for shard in &self.shards {
+        for mailbox in &*self.mailboxes {
             // Full means that a drain is already on its way.
-            let _ = shard.mailbox.send(Letter::Drain);
+            let _ = mailbox.send(Letter::Drain);
         }
+    }
+
+    /// Tells every shard of a change that clients may have asked to be told of.
+    ///
+    /// # Errors
+    /// When a mailbox has no room; shards before it have been told.
+    pub fn tell(&self, change: &Change) -> Result<(), MailboxFull> {
+        for mailbox in &*self.mailboxes {
+            if mailbox.room() < 2 {
+                return Err(MailboxFull);
+            }
+            mailbox.send(Letter::Change(change.clone())).map_err(|_| MailboxFull)?;
+        }
+        Ok(())
     }
 
     /// Whether every shard has ended.

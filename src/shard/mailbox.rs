@@ -1,4 +1,4 @@
-//! What the control plane tells a shard: a bounded queue and a wake-up.
+//! What the control plane and other shards tell a shard: two bounded queues and a wake-up.
 //! Next: `worker`, the reader.
 
 use std::sync::Arc;
@@ -8,6 +8,8 @@ use atomic_waker::AtomicWaker;
 use crossbeam_queue::ArrayQueue;
 
 use super::fleet::Socket;
+use crate::pipeline::hub::listen::Change;
+use crate::pipeline::hub::parcel::{PARCELS_MAX, Parcel};
 use crate::pipeline::snapshot::Snapshot;
 
 /// Letters that may wait. A shard reads them at once; more means that it is stuck.
@@ -17,6 +19,8 @@ const LETTERS_MAX: usize = 16;
 pub(super) enum Letter {
     /// New decisions, new sockets, and listeners that are no more.
     Publish { snapshot: Arc<Snapshot>, sockets: Vec<Socket>, closed: Vec<usize> },
+    /// Something that clients may want to be told of.
+    Change(Change),
     /// Stop accepting, finish what is in flight.
     Drain,
 }
@@ -24,12 +28,17 @@ pub(super) enum Letter {
 /// The queue.
 pub(super) struct Mailbox {
     letters: ArrayQueue<Letter>,
+    parcels: ArrayQueue<Parcel>,
     reader: AtomicWaker,
 }
 
 impl Default for Mailbox {
     fn default() -> Self {
-        Self { letters: ArrayQueue::new(LETTERS_MAX), reader: AtomicWaker::new() }
+        Self {
+            letters: ArrayQueue::new(LETTERS_MAX),
+            parcels: ArrayQueue::new(PARCELS_MAX),
+            reader: AtomicWaker::new(),
+        }
     }
 }
 
@@ -39,6 +48,18 @@ impl Mailbox {
         self.letters.push(letter)?;
         self.reader.wake();
         Ok(())
+    }
+
+    /// Puts a parcel of another shard in, or gives it back.
+    pub(super) fn send_parcel(&self, parcel: Parcel) -> Result<(), Parcel> {
+        self.parcels.push(parcel)?;
+        self.reader.wake();
+        Ok(())
+    }
+
+    /// Takes the oldest parcel. Any task of the shard may, so that nothing is read before what was sent before it.
+    pub(super) fn poll_parcel(&self) -> Option<Parcel> {
+        self.parcels.pop()
     }
 
     /// How many more letters fit.

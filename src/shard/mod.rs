@@ -10,5 +10,7 @@ mod worker;
 mod census;
 mod clock;
 mod serve;
+mod jobs;
+mod offload;
 mod socket;
 mod timers;

@@ -21,27 +21,36 @@ use super::census::{Census, Refused};
 use super::clock::Clock;
 use super::driver::{Driver, ring_builder};
 use super::fleet::{Settings, Socket as Bound};
+use super::jobs::attend;
 use super::mailbox::{Letter, Mailbox};
 use super::serve::{millis, serve};
 use super::socket::Socket;
 use super::timers::{Bell, Wheel};
 use crate::pipeline::event::{Count, Events};
+use crate::pipeline::hub::parcel::Parcel;
 use crate::pipeline::snapshot::Snapshot;
-use crate::pipeline::turn::{Turn, Workspace};
+use crate::pipeline::spent::Spent;
+use crate::pipeline::turn::{Shared, Turn, Workspace};
+use crate::tools::Offload;
 
 /// How long an accept loop rests after a failure such as EMFILE, instead of spinning.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// How often a shard looks for what has waited too long.
+const HOUSEKEEPING: Duration = Duration::from_secs(1);
+
 /// What a shard starts with.
 pub(super) struct Start {
     pub(super) index: u16,
-    pub(super) shards: usize,
     pub(super) settings: Settings,
     pub(super) snapshot: Arc<Snapshot>,
     pub(super) sockets: Vec<Bound>,
     pub(super) census: Arc<Census>,
-    pub(super) mailbox: Arc<Mailbox>,
+    /// Of all shards, this one's included.
+    pub(super) mailboxes: Arc<[Mailbox]>,
     pub(super) events: Arc<Events>,
+    pub(super) spent: Arc<Spent>,
+    pub(super) offload: Offload,
 }
 
 /// Runs a shard until it has drained. Reports once whether it started.
@@ -85,15 +94,16 @@ where
 }
 
 async fn live(start: Start, ready: &mpsc::Sender<io::Result<()>>) {
-    let mailbox = start.mailbox.clone();
     let (shard, sockets) = Shard::new(start);
     let outcome = sockets.into_iter().try_for_each(|socket| shard.listen(socket));
     monoio::spawn(turn_wheel(shard.clone()));
+    monoio::spawn(keep_house(shard.clone()));
     let _ = ready.send(outcome);
     poll_fn(|context| {
-        while let Poll::Ready(letter) = mailbox.poll_letter(context) {
+        while let Some(Poll::Ready(letter)) = shard.mailbox().map(|mailbox| mailbox.poll_letter(context)) {
             shard.read(letter);
         }
+        shard.read_parcels();
         if shard.is_draining.get() && shard.connections.borrow().is_empty() {
             return Poll::Ready(());
         }
@@ -104,6 +114,18 @@ async fn live(start: Start, ready: &mpsc::Sender<io::Result<()>>) {
     // The workspace itself keeps one.
     for _ in 1..shard.work.borrow().pool.leased() {
         shard.count(Count::ShardLeaked);
+    }
+}
+
+/// Forgets what has waited too long, and sends what found no room.
+async fn keep_house(shard: Rc<Shard>) {
+    loop {
+        monoio::time::sleep(HOUSEKEEPING).await;
+        shard.clock.tick();
+        shard.read_parcels();
+        let now = shard.clock.now();
+        shard.work.borrow_mut().hub.handle_time(now);
+        shard.settle();
     }
 }
 
@@ -160,6 +182,8 @@ pub(super) struct Shard {
     pub(super) clock: Clock,
     pub(super) driver: Driver,
     events: Arc<Events>,
+    index: u16,
+    mailboxes: Arc<[Mailbox]>,
     census: Arc<Census>,
     connections: RefCell<Slab<Rc<Bell>>>,
     /// Second handles of the listening sockets, to stop their accept loops with.
@@ -171,9 +195,10 @@ pub(super) struct Shard {
 impl Shard {
     fn new(start: Start) -> (Rc<Self>, Vec<Bound>) {
         let entropy = Box::new(fill_random);
-        let mut work = Workspace::new(start.index, start.shards, start.events.clone(), entropy);
-        work.buckets.follow(&start.snapshot.rate_limits);
+        let shared = Shared { events: start.events.clone(), spent: start.spent, offload: start.offload };
+        let mut work = Workspace::new(start.index, start.mailboxes.len(), shared, entropy);
         let clock = Clock::new();
+        work.follow(None, &start.snapshot, clock.now());
         let shard = Self {
             snapshot: RefCell::new(start.snapshot),
             work: RefCell::new(work),
@@ -181,6 +206,8 @@ impl Shard {
             clock,
             driver: start.settings.driver,
             events: start.events,
+            index: start.index,
+            mailboxes: start.mailboxes,
             census: start.census,
             connections: RefCell::default(),
             listening: RefCell::default(),
@@ -215,7 +242,8 @@ impl Shard {
     fn read(self: &Rc<Self>, letter: Letter) {
         match letter {
             Letter::Publish { snapshot, sockets, closed } => {
-                self.work.borrow_mut().buckets.follow(&snapshot.rate_limits);
+                let now = self.clock.tick();
+                self.work.borrow_mut().follow(Some(&self.snapshot.borrow()), &snapshot, now);
                 self.snapshot.replace(snapshot);
                 for index in closed {
                     self.stop_listening(index);
@@ -226,8 +254,14 @@ impl Shard {
                     }
                 }
             }
+            Letter::Change(change) => {
+                let now = self.clock.tick();
+                self.work.borrow_mut().receive(Parcel::Change(change), &self.snapshot.borrow(), now);
+            }
             Letter::Drain => {
                 self.is_draining.set(true);
+                let now = self.clock.tick();
+                self.work.borrow_mut().drain(now);
                 let indices: Vec<usize> = self.listening.borrow().iter().map(|(index, _)| *index).collect();
                 for index in indices {
                     self.stop_listening(index);
@@ -272,23 +306,62 @@ impl Shard {
         }
     }
 
+    fn mailbox(&self) -> Option<&Mailbox> {
+        self.mailboxes.get(usize::from(self.index))
+    }
+
+    /// Reads what other shards sent. What was sent before an answer left is known before the next request is read.
+    fn read_parcels(&self) {
+        while let Some(parcel) = self.mailbox().and_then(Mailbox::poll_parcel) {
+            let now = self.clock.now();
+            self.work.borrow_mut().receive(parcel, &self.snapshot.borrow(), now);
+        }
+    }
+
+    /// Starts the jobs of a turn, and sends what it has for other shards.
+    fn settle(self: &Rc<Self>) {
+        if !self.work.borrow().hub.has_output() {
+            return;
+        }
+        let jobs = self.work.borrow_mut().hub.take_jobs();
+        for job in jobs {
+            monoio::spawn(attend(self.clone(), job));
+        }
+        let mut returned = Vec::new();
+        while let Some((shard, parcel)) = self.work.borrow_mut().hub.poll_parcel() {
+            let Some(mailbox) = self.mailboxes.get(usize::from(shard)) else { continue };
+            if let Err(parcel) = mailbox.send_parcel(parcel) {
+                returned.push((shard, parcel));
+            }
+        }
+        // Sent again with the next turn or the next housekeeping.
+        for (shard, parcel) in returned.into_iter().rev() {
+            self.work.borrow_mut().hub.return_parcel(shard, parcel);
+        }
+    }
+
     /// Lends a connection what it needs for one wake-up.
     pub(super) fn turn<R>(
-        &self,
+        self: &Rc<Self>,
         waker: &Waker,
         outbox: &mut Vec<u8>,
         act: impl FnOnce(&mut Turn<'_>) -> R,
     ) -> R {
-        let snapshot = self.snapshot.borrow();
-        let mut work = self.work.borrow_mut();
-        let now = self.clock.now();
-        work.date.refresh(now.unix_s());
-        act(&mut Turn { now, snapshot: &snapshot, work: &mut work, waker, outbox })
+        self.read_parcels();
+        let done = {
+            let snapshot = self.snapshot.borrow();
+            let mut work = self.work.borrow_mut();
+            let now = self.clock.now();
+            work.date.refresh(now.unix_s());
+            act(&mut Turn { now, snapshot: &snapshot, work: &mut work, waker, outbox })
+        };
+        self.settle();
+        done
     }
 
     /// A turn whose panic ends its connection alone: it is counted, and what it left in the workspace is forgotten.
     pub(super) fn attempt<R>(
-        &self,
+        self: &Rc<Self>,
         waker: &Waker,
         outbox: &mut Vec<u8>,
         act: impl FnOnce(&mut Turn<'_>) -> R,

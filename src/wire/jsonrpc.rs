@@ -38,6 +38,34 @@ impl Id<'_> {
     }
 }
 
+/// An id or token that outlives the message it came in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OwnedId {
+    /// An integer.
+    Integer(i128),
+    /// A string.
+    Text(Box<str>),
+}
+
+impl OwnedId {
+    /// A view.
+    pub fn as_id(&self) -> Id<'_> {
+        match self {
+            Self::Integer(number) => Id::Integer(*number),
+            Self::Text(text) => Id::Text(text),
+        }
+    }
+}
+
+impl From<Id<'_>> for OwnedId {
+    fn from(id: Id<'_>) -> Self {
+        match id {
+            Id::Integer(number) => Self::Integer(number),
+            Id::Text(text) => Self::Text(text.into()),
+        }
+    }
+}
+
 /// One message.
 #[derive(Clone, Copy, Debug)]
 pub enum Message<'t, 'i> {
@@ -61,7 +89,18 @@ pub enum Message<'t, 'i> {
     Response {
         /// The id of that request.
         id: Id<'i>,
+        /// What it gave.
+        outcome: Outcome<'t, 'i>,
     },
+}
+
+/// How a request of ours was answered.
+#[derive(Clone, Copy, Debug)]
+pub enum Outcome<'t, 'i> {
+    /// With a result.
+    Result(Value<'t, 'i>),
+    /// With an error.
+    Error(Value<'t, 'i>),
 }
 
 /// What is wrong with an envelope; all are -32600.
@@ -69,6 +108,8 @@ pub enum Message<'t, 'i> {
 pub enum EnvelopeError {
     /// An array: batches ended with revision 2025-03-26.
     Batch,
+    /// More messages than a batch may have.
+    BatchSize,
     /// Neither object nor array.
     NotAnObject,
     /// A member of the envelope stands twice.
@@ -90,6 +131,7 @@ impl EnvelopeError {
     pub fn message(self) -> &'static str {
         match self {
             Self::Batch => "batches are not part of this protocol revision",
+            Self::BatchSize => "too many messages in one batch",
             Self::NotAnObject => "a message is a JSON object",
             Self::DuplicateMember => "a member of the envelope stands twice",
             Self::Version => "jsonrpc must be \"2.0\"",
@@ -152,7 +194,13 @@ pub fn decode<'t, 'i>(root: Value<'t, 'i>) -> Result<Message<'t, 'i>, (EnvelopeE
         return Err((EnvelopeError::Version, id));
     }
     let fail = |error| Err((error, id));
-    match (members.method, members.result.or(members.error)) {
+    let outcome = match (members.result, members.error) {
+        (Some(_), Some(_)) => return fail(EnvelopeError::Shape),
+        (Some(result), None) => Some(Outcome::Result(result)),
+        (None, Some(error)) => Some(Outcome::Error(error)),
+        (None, None) => None,
+    };
+    match (members.method, outcome) {
         (Some(_), Some(_)) => fail(EnvelopeError::Shape),
         (Some(method), None) => {
             let Some(method) = method.as_str() else { return fail(EnvelopeError::Method) };
@@ -164,9 +212,8 @@ pub fn decode<'t, 'i>(root: Value<'t, 'i>) -> Result<Message<'t, 'i>, (EnvelopeE
                 None => Message::Notification { method, params: members.params },
             })
         }
-        (None, Some(_)) if members.result.is_some() && members.error.is_some() => fail(EnvelopeError::Shape),
-        (None, Some(_)) => match id {
-            Some(id) => Ok(Message::Response { id }),
+        (None, Some(outcome)) => match id {
+            Some(id) => Ok(Message::Response { id, outcome }),
             None => fail(EnvelopeError::Id),
         },
         (None, None) => fail(EnvelopeError::Shape),
@@ -195,7 +242,14 @@ pub fn encode_error(out: &mut Vec<u8>, id: Option<Id<'_>>, code: i32, message: &
         id.encode(out);
         out.push(b',');
     }
-    out.extend_from_slice(b"\"error\":{\"code\":");
+    out.extend_from_slice(b"\"error\":");
+    encode_error_object(out, code, message, data);
+    out.push(b'}');
+}
+
+/// Appends an error object. `data` is JSON, or empty for none.
+pub fn encode_error_object(out: &mut Vec<u8>, code: i32, message: &str, data: &[u8]) {
+    out.extend_from_slice(b"{\"code\":");
     encode_integer(out, code);
     out.extend_from_slice(b",\"message\":");
     encode_str(out, message);
@@ -203,7 +257,7 @@ pub fn encode_error(out: &mut Vec<u8>, id: Option<Id<'_>>, code: i32, message: &
         out.extend_from_slice(b",\"data\":");
         out.extend_from_slice(data);
     }
-    out.extend_from_slice(b"}}");
+    out.push(b'}');
 }
 
 #[cfg(test)]
@@ -222,7 +276,7 @@ mod tests {
                 format!("request {id:?} {method} {}", params.is_some())
             }
             Ok(Message::Notification { method, .. }) => format!("notification {method}"),
-            Ok(Message::Response { id }) => format!("response {id:?}"),
+            Ok(Message::Response { id, .. }) => format!("response {id:?}"),
             Err((error, id)) => format!("{error:?} {id:?}"),
         };
         assert_eq!(seen, expect, "{text}");

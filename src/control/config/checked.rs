@@ -52,6 +52,8 @@ pub struct Runtime {
     pub pin: Pin,
     /// Which driver.
     pub driver: Driver,
+    /// Threads for tools that block.
+    pub blocking_threads: usize,
     /// Submission queue size of the ring.
     pub ring_entries: u32,
     /// How long a drain may take.
@@ -109,6 +111,16 @@ pub enum ListenerSecurity {
     Plain,
     /// Index into `Config::tls`.
     Tls(usize),
+}
+
+/// `mcp.slow_reader`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SlowReader {
+    /// Its stream is closed; it may come back for what is left.
+    Close,
+    /// It goes on without what it has missed.
+    Drop,
 }
 
 /// `listeners.NAME.headers`.

@@ -8,7 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::checked::{Driver, HeaderPreset, LogFormat, Resumption, TlsVersion};
+use super::checked::{Driver, HeaderPreset, LogFormat, Resumption, SlowReader, TlsVersion};
 use super::quantity::{Size, Time};
 use super::raw::{
     ApiKey, Auth, File, Limits, Listener, Log, Native, RateLimit, Rbac, Runtime, Server, Shards, Tls,
@@ -21,6 +21,7 @@ impl Default for File {
             server: Server::default(),
             runtime: Runtime::default(),
             limits: Limits::default(),
+            mcp: Mcp::default(),
             listeners: BTreeMap::new(),
             tls: BTreeMap::new(),
             auth: Auth::default(),
@@ -47,6 +48,7 @@ impl Default for Runtime {
             pin: true,
             driver: Driver::Auto,
             ring_entries: 4096,
+            blocking_threads: 4,
             shutdown_grace: Time::from_secs(30),
         }
     }
@@ -67,6 +69,25 @@ impl Default for Limits {
             send_timeout: Time::from_secs(30),
             idle_timeout: Time::from_secs(120),
             request_timeout: Time::from_secs(60),
+        }
+    }
+}
+
+impl Default for Mcp {
+    fn default() -> Self {
+        Self {
+            page_size: 100,
+            session_ttl: Time::from_secs(24 * 3600),
+            input_timeout: Time::from_secs(300),
+            event_buffer_size: 100,
+            max_streams: 10_000,
+            max_subscriptions: 64,
+            slow_reader: SlowReader::Close,
+            resume_window: Time::from_secs(300),
+            retry_interval: Time::from_secs(1),
+            keepalive_interval: Time::from_secs(15),
+            max_tasks: 1000,
+            task_ttl: Time::from_secs(3600),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::checked::{Driver, HeaderPreset, LogFormat, Resumption, TlsVersion};
+use super::checked::{Driver, HeaderPreset, LogFormat, Resumption, SlowReader, TlsVersion};
 use super::quantity::{Size, Time};
 
 /// Names that an operator chooses are labels elsewhere, so they are short and plain.
@@ -27,6 +27,8 @@ pub(super) struct File {
     pub(super) runtime: Runtime,
     /// What one peer, one message and the whole process may cost.
     pub(super) limits: Limits,
+    /// Lists, streams, sessions and tasks of the protocol.
+    pub(super) mcp: Mcp,
     /// Where the server listens, one table a listener.
     #[schemars(extend("propertyNames" = { "pattern": NAME_PATTERN }))]
     pub(super) listeners: BTreeMap<String, Listener>,
@@ -84,6 +86,9 @@ pub(super) struct Runtime {
     /// Entries of each shard's submission queue.
     #[schemars(range(min = 16, max = 32768), extend("x-reload" = "restart", "x-unit" = "entries"))]
     pub(super) ring_entries: u32,
+    /// Threads for tools that block, for all shards together.
+    #[schemars(range(min = 1, max = 1024), extend("x-reload" = "restart", "x-unit" = "threads"))]
+    pub(super) blocking_threads: u64,
     /// How long requests in flight may take to finish after SIGTERM.
     #[schemars(extend("x-minimum" = "0s", "x-maximum" = "1h"))]
     pub(super) shutdown_grace: Time,
@@ -129,6 +134,48 @@ pub(super) struct Limits {
     /// How long a tool may run.
     #[schemars(extend("x-minimum" = "10ms", "x-maximum" = "24h"))]
     pub(super) request_timeout: Time,
+}
+
+/// `[mcp]`.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Mcp {
+    /// Entries of one page of a list.
+    #[schemars(range(min = 1, max = 10_000), extend("x-unit" = "entries"))]
+    pub(super) page_size: u64,
+    /// How long a session of the older revisions lives.
+    #[schemars(extend("x-minimum" = "1m", "x-maximum" = "7d"))]
+    pub(super) session_ttl: Time,
+    /// How long a client may take to answer what a tool asks it.
+    #[schemars(extend("x-minimum" = "1s", "x-maximum" = "24h"))]
+    pub(super) input_timeout: Time,
+    /// Messages that a stream keeps for a reader that is slow or has lost its connection. When it is full the oldest
+    /// notifications go; answers and questions stay.
+    #[schemars(range(min = 8, max = 100_000), extend("x-unit" = "messages"))]
+    pub(super) event_buffer_size: u64,
+    /// Streams of the whole process: calls that report, subscriptions, sessions.
+    #[schemars(range(min = 8, max = 1_000_000), extend("x-unit" = "streams"))]
+    pub(super) max_streams: u64,
+    /// Open `subscriptions/listen` streams of one principal, on each shard.
+    #[schemars(range(min = 1, max = 100_000), extend("x-unit" = "streams"))]
+    pub(super) max_subscriptions: u64,
+    /// What happens to a reader that has missed messages of its stream.
+    pub(super) slow_reader: SlowReader,
+    /// How long a stream whose reader has lost its connection waits for it to come back.
+    #[schemars(extend("x-minimum" = "0s", "x-maximum" = "24h"))]
+    pub(super) resume_window: Time,
+    /// What a client that has lost a stream is asked to wait before it comes back.
+    #[schemars(extend("x-minimum" = "10ms", "x-maximum" = "1h"))]
+    pub(super) retry_interval: Time,
+    /// How long a stream may be silent before a comment is sent on it.
+    #[schemars(extend("x-minimum" = "100ms", "x-maximum" = "1h"))]
+    pub(super) keepalive_interval: Time,
+    /// Tasks of the whole process, running and finished.
+    #[schemars(range(min = 1, max = 1_000_000), extend("x-unit" = "tasks"))]
+    pub(super) max_tasks: u64,
+    /// How long a task is kept, finished or not.
+    #[schemars(extend("x-minimum" = "1s", "x-maximum" = "7d"))]
+    pub(super) task_ttl: Time,
 }
 
 /// `[listeners.NAME]`.

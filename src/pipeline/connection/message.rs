@@ -2,19 +2,33 @@
 //! Never: a stage skipped; a tool found by a header.
 //! Next: the stages themselves, `envelope` first.
 
+use super::attached::{Form, Ids, Reading, form_of};
 use super::note::Known;
-use super::{Connection, Drain, InFlight, Stream, listener_of};
+use super::{Connection, Drain, listener_of};
 use crate::pipeline::authorize::{Target, authorize};
-use crate::pipeline::dispatch::{Dispatched, dispatch};
-use crate::pipeline::envelope::{self, Envelope, Headers, Request};
+use crate::pipeline::dispatch::{Dispatched, Visitor, dispatch};
+use crate::pipeline::envelope::{self, Envelope, Headers, Request, Sessions};
 use crate::pipeline::event::Count;
 use crate::pipeline::framing::{Caller, Delivery, Framing};
+use crate::pipeline::hub::stream::Role;
+use crate::pipeline::job::Job;
 use crate::pipeline::respond::{self, Exchange, Extra, Refusal};
 use crate::pipeline::snapshot::Listener;
 use crate::pipeline::turn::Turn;
 use crate::wire::http::head::{HeadScan, Persistence, Version};
 use crate::wire::json::{JsonLimits, Value};
 use crate::wire::jsonrpc::Id;
+use crate::wire::mcp::Era;
+
+/// What the envelope needs to know of sessions in this turn.
+pub(super) fn sessions<'t>(turn: &'t Turn<'_>) -> Sessions<'t> {
+    Sessions {
+        sealer: &turn.snapshot.sealer,
+        spent: &turn.work.spent,
+        now_s: turn.now.unix_s(),
+        ttl_s: turn.snapshot.limits.session_ttl.as_secs(),
+    }
+}
 
 impl Connection {
     /// `envelope`, `authorize`, `dispatch`, `respond`: all that is decided from the body, `padded[..bytes]`.
@@ -51,10 +65,19 @@ impl Connection {
         listener: &Listener,
         turn: &mut Turn<'_>,
     ) {
-        let request = match envelope::decode(root, headers, &caller.principal, &turn.snapshot.sealer) {
+        match envelope::decode_batch(root, headers, &caller.principal, sessions(turn)) {
+            Ok(None) => {}
+            Ok(Some(messages)) => return self.batch(messages, headers, caller, listener, turn),
+            Err(refusal) => {
+                turn.count(Count::EnvelopeRefused);
+                return self.refuse_message(&refusal, None, &caller, listener, turn);
+            }
+        }
+        let request = match envelope::decode(root, headers, &caller.principal, sessions(turn)) {
             Ok(Envelope::Request(request)) => request,
-            Ok(Envelope::Notification | Envelope::Response) => {
+            Ok(message @ (Envelope::Notification(_) | Envelope::Response { .. })) => {
                 turn.count(Count::EnvelopeDecoded);
+                Self::take_note(message, turn);
                 respond::answer_empty(turn, listener, 202, caller.exchange, &[]);
                 self.answered(caller.exchange, turn);
                 return;
@@ -66,71 +89,97 @@ impl Connection {
             }
         };
         turn.count(Count::EnvelopeDecoded);
-        let target =
-            match authorize(&turn.snapshot.policy, &turn.snapshot.registry, caller.principal.roles, &request)
-            {
-                Ok(target) => target,
-                Err(refusal) => {
-                    turn.count(if refusal == Refusal::Forbidden {
-                        Count::AuthorizeDenied
-                    } else {
-                        Count::DispatchFailed
-                    });
-                    self.refuse_message(&refusal, Some(request.id), &caller, listener, turn);
-                    return;
-                }
-            };
-        turn.count(Count::AuthorizeAllowed);
-        self.run(&request, target, caller, listener, turn);
+        let visitor = self.visitor(&caller, listener, headers);
+        match decide(&request, &visitor, turn) {
+            Ok((target, dispatched)) => self.deliver(dispatched, &request, target, caller, listener, turn),
+            Err(refusal) => self.refuse_message(&refusal, Some(request.id), &caller, listener, turn),
+        }
     }
 
-    fn run(
+    pub(super) fn visitor<'v>(
+        &self,
+        caller: &'v Caller,
+        listener: &'v Listener,
+        headers: &'v Headers<'v>,
+    ) -> Visitor<'v> {
+        let Caller { principal, delivery, .. } = caller;
+        Visitor { principal, peer: self.peer, listener, delivery: *delivery, headers }
+    }
+
+    fn deliver(
         &mut self,
+        dispatched: Dispatched,
         request: &Request<'_, '_>,
         target: Target,
         caller: Caller,
         listener: &Listener,
         turn: &mut Turn<'_>,
     ) {
-        match dispatch(request, target, &caller.principal, turn) {
-            Ok(Dispatched::Answered) => {
-                self.send_answer(&caller, listener, &[], turn);
-                self.note_answer(request, target, &caller.principal, listener, turn);
+        match dispatched {
+            Dispatched::Answered(row) => {
+                self.send_answer(row.status, &caller, listener, &[], turn);
+                self.note_answer(request, target, &caller.principal, listener, row, turn);
             }
-            Ok(Dispatched::Session(session)) => {
-                self.send_answer(&caller, listener, &[Extra::Session(&session)], turn);
-                self.note_answer(request, target, &caller.principal, listener, turn);
+            Dispatched::Session(session) => {
+                self.send_answer(200, &caller, listener, &[Extra::Session(&session)], turn);
+                let row = crate::pipeline::dispatch::ANSWERED;
+                self.note_answer(request, target, &caller.principal, listener, row, turn);
             }
-            Ok(Dispatched::Running(call)) => {
-                self.framing = Framing::Busy;
-                let started_ms = turn.now.ms;
-                self.in_flight =
-                    Some(Box::new(InFlight { call, caller, stream: Stream::NotOpen, started_ms }));
-                self.poll_call(turn);
+            Dispatched::Running(job) => self.follow(job, request, caller, listener, turn),
+            Dispatched::Awaiting(stream) => {
+                let owner = self.visitor(&caller, listener, &Headers::default()).owner(request);
+                let (form, ids) = (form_of(caller.delivery), Ids::None);
+                self.attach(&Reading { stream, owner, after: 0, form, ids }, caller, turn);
             }
-            Err(refusal) => self.refuse_message(&refusal, Some(request.id), &caller, listener, turn),
         }
+    }
+
+    /// A handler runs: it writes to a stream, which this connection reads.
+    fn follow(
+        &mut self,
+        mut job: Box<Job>,
+        request: &Request<'_, '_>,
+        caller: Caller,
+        listener: &Listener,
+        turn: &mut Turn<'_>,
+    ) {
+        let owner = self.visitor(&caller, listener, &Headers::default()).owner(request);
+        let form = form_of(caller.delivery);
+        // MCP 2025-11-25: a lost connection is no cancellation, and the client may come back for the rest.
+        let is_resumable = request.revision.era() == Era::Legacy && form != Form::Json;
+        let (nonce, now) = (turn.nonce(), turn.now);
+        let role = Role::Call { calls: Vec::new(), is_resumable };
+        let Some(stream) = turn.work.hub.open(owner, role, 1, nonce, now) else {
+            return self.refuse_message(&Refusal::Overloaded, Some(job.id()), &caller, listener, turn);
+        };
+        job.write_to(stream, turn);
+        job.set_off(turn);
+        let ids = if is_resumable { Ids::of(request.revision) } else { Ids::None };
+        // A client that can come back needs an id to come back with, so its stream opens at once.
+        let form = if ids == Ids::Primed { Form::Events } else { form };
+        self.attach(&Reading { stream, owner, after: 0, form, ids }, caller, turn);
     }
 
     /// Sends the turn's body as the whole answer.
     pub(super) fn send_answer(
         &mut self,
+        status: u16,
         caller: &Caller,
         listener: &Listener,
         extras: &[Extra<'_>],
         turn: &mut Turn<'_>,
     ) {
         let mut exchange = caller.exchange;
-        if caller.delivery == Delivery::Stream {
+        if caller.delivery == Delivery::Stream && status == 200 {
             // A stream of unknown length can only end with the connection in HTTP/1.0.
             if exchange.version == Version::Http10 {
                 exchange.persistence = Persistence::Close;
             }
             respond::open_stream(turn, listener, exchange, extras);
-            respond::send_event(turn, exchange);
+            respond::send_event(turn, exchange, None);
             respond::close_stream(turn, exchange);
         } else {
-            respond::answer(turn, listener, 200, exchange, extras);
+            respond::answer(turn, listener, status, exchange, extras);
         }
         self.answered(exchange, turn);
     }
@@ -142,7 +191,7 @@ impl Connection {
         }
     }
 
-    fn refuse_message(
+    pub(super) fn refuse_message(
         &mut self,
         refusal: &Refusal<'_>,
         id: Option<Id<'_>>,
@@ -154,4 +203,23 @@ impl Connection {
         self.note(turn, listener, row, Known { principal: Some(&caller.principal.id), ..Known::default() });
         self.answered(caller.exchange, turn);
     }
+}
+
+/// `authorize` and `dispatch`.
+pub(super) fn decide<'i>(
+    request: &Request<'_, 'i>,
+    visitor: &Visitor<'_>,
+    turn: &mut Turn<'_>,
+) -> Result<(Target, Dispatched), Refusal<'i>> {
+    let (policy, registry) = (&turn.snapshot.policy, &turn.snapshot.registry);
+    let target = match authorize(policy, registry, visitor.principal.roles, request) {
+        Ok(target) => target,
+        Err(refusal) => {
+            let is_denied = refusal == Refusal::Forbidden;
+            turn.count(if is_denied { Count::AuthorizeDenied } else { Count::DispatchFailed });
+            return Err(refusal);
+        }
+    };
+    turn.count(Count::AuthorizeAllowed);
+    Ok((target, dispatch(request, target, visitor, turn)?))
 }

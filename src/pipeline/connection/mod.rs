@@ -5,7 +5,9 @@
 
 mod request;
 mod message;
-mod flight;
+mod batch;
+mod attached;
+mod sessions;
 mod note;
 mod timing;
 
@@ -13,15 +15,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::authenticate::Remembered;
-use super::dispatch::running::RunningCall;
 use super::event::{Count, Outcome, Record, Stage};
-use super::framing::{Caller, Framing};
+use super::framing::Framing;
 use super::snapshot::{Listener, Security, Snapshot};
 use super::tls::{Tls, TlsFault};
 use super::turn::Turn;
 use crate::wire::http::head::HeadScan;
 use crate::wire::json::PADDING;
 
+use attached::Attachment;
 use timing::Wait;
 
 /// Answers of one turn that may pile up before the rest of what has arrived waits for the write. Bytes.
@@ -60,20 +62,6 @@ enum Drain {
     Draining,
 }
 
-/// A call in flight and how it is answered.
-struct InFlight {
-    call: Box<RunningCall>,
-    caller: Caller,
-    stream: Stream,
-    started_ms: u64,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stream {
-    NotOpen,
-    Open,
-}
-
 /// One connection.
 pub struct Connection {
     listener: usize,
@@ -83,7 +71,7 @@ pub struct Connection {
     framing: Framing,
     /// Bytes of an incomplete request; leased only while there are some.
     held: Vec<u8>,
-    in_flight: Option<Box<InFlight>>,
+    attached: Option<Box<Attachment>>,
     life: Life,
     drain: Drain,
     wait: Wait,
@@ -113,7 +101,7 @@ impl Connection {
             remembered: Remembered::default(),
             framing: Framing::Head(HeadScan::default()),
             held: Vec::new(),
-            in_flight: None,
+            attached: None,
             life: Life::Open,
             drain: Drain::Serving,
             wait,
@@ -153,7 +141,7 @@ impl Connection {
         self.end_turn(turn);
     }
 
-    /// The peer will send nothing more. A call in flight is cancelled: nobody will read its answer.
+    /// The peer will send nothing more. Nobody will read the stream that is attached; a modern call ends with it.
     // MCP 2026-07-28, cancellation: closing the response stream cancels the request.
     pub fn handle_end_of_input(&mut self, turn: &mut Turn<'_>) {
         match self.life {
@@ -171,7 +159,11 @@ impl Connection {
     /// A write has finished; what was held back for it goes on.
     pub fn handle_written(&mut self, turn: &mut Turn<'_>) {
         if std::mem::take(&mut self.is_paused) {
-            self.advance_held(turn);
+            if self.attached.is_some() {
+                self.poll_attached(turn);
+            } else {
+                self.advance_held(turn);
+            }
             if self.has_input_ended {
                 self.end_input(turn);
             }
@@ -204,14 +196,14 @@ impl Connection {
         !(is_busy && self.held.len() >= HELD_WHILE_BUSY_BYTES_MAX)
     }
 
-    /// Whether a call is in flight that wants to be polled when the task wakes.
+    /// Whether a stream is attached that may have news when the task wakes.
     pub fn has_call(&self) -> bool {
-        self.in_flight.is_some()
+        self.attached.is_some()
     }
 
     /// Gives every held buffer back. The last thing a shard does with a connection.
     pub fn release(&mut self, turn: &mut Turn<'_>) {
-        self.cancel_call(turn);
+        self.detach(turn);
         if self.held.capacity() > 0 {
             turn.work.pool.release(std::mem::take(&mut self.held));
         }
@@ -301,18 +293,11 @@ impl Connection {
     }
 
     /// No more input. Requests that wait for a write are answered first: a peer may end its half and read on.
-    fn end_input(&mut self, turn: &Turn<'_>) {
+    fn end_input(&mut self, turn: &mut Turn<'_>) {
         self.has_input_ended = true;
-        self.cancel_call(turn);
+        self.detach(turn);
         if !self.is_paused {
             self.finish();
-        }
-    }
-
-    /// Nobody will read the answer of a call in flight.
-    fn cancel_call(&mut self, turn: &Turn<'_>) {
-        if self.in_flight.take().is_some() {
-            turn.count(Count::DispatchCancelled);
         }
     }
 
@@ -350,7 +335,7 @@ impl Connection {
         turn.count(Count::TlsFailed);
         let reason = if self.wait == Wait::Handshake { "handshake_failed" } else { "record_failed" };
         self.record(turn, Outcome::Fault, Stage::Tls, reason, Some(fault.to_string().into()));
-        self.cancel_call(turn);
+        self.detach(turn);
         self.finish();
     }
 

@@ -8,7 +8,7 @@ use super::Connection;
 use crate::pipeline::authenticate::Principal;
 use crate::pipeline::authorize::Target;
 use crate::pipeline::envelope::Request;
-use crate::pipeline::event::{AccessLog, Outcome, Record, Stage};
+use crate::pipeline::event::{AccessLog, Outcome, Record};
 use crate::pipeline::respond::Row;
 use crate::pipeline::snapshot::Listener;
 use crate::pipeline::turn::Turn;
@@ -20,7 +20,6 @@ pub(super) struct Known<'k> {
     pub(super) method: &'static str,
     pub(super) tool: Option<&'k Arc<str>>,
     pub(super) detail: Option<&'k str>,
-    pub(super) started_ms: Option<u64>,
 }
 
 impl Connection {
@@ -30,14 +29,15 @@ impl Connection {
         target: Target,
         principal: &Principal,
         listener: &Listener,
+        row: Row,
         turn: &Turn<'_>,
     ) {
-        if turn.snapshot.access_log == AccessLog::Refused {
+        if row.code == 0 && turn.snapshot.access_log == AccessLog::Refused {
             return;
         }
         let tool = match target {
             Target::Tool(tool) => turn.snapshot.registry.tool(tool).map(|tool| tool.shared_name()),
-            Target::Method => None,
+            Target::Method | Target::Resource(_) | Target::Template(_) | Target::Prompt(_) => None,
         };
         let known = Known {
             principal: Some(&principal.id),
@@ -45,14 +45,8 @@ impl Connection {
             tool: tool.as_ref(),
             ..Known::default()
         };
-        self.note_done(turn, listener, known);
-    }
-
-    pub(super) fn note_done(&self, turn: &Turn<'_>, listener: &Listener, known: Known<'_>) {
-        if turn.snapshot.access_log == AccessLog::Every {
-            let row = Row { stage: Stage::Respond, status: 200, code: 0, reason: "answered", message: "" };
-            self.queue(turn, listener, Outcome::Answered, row, known);
-        }
+        let outcome = if row.code == 0 { Outcome::Answered } else { Outcome::Refused };
+        self.queue(turn, listener, outcome, row, known);
     }
 
     /// Records a refusal.
@@ -61,7 +55,6 @@ impl Connection {
     }
 
     fn queue(&self, turn: &Turn<'_>, listener: &Listener, outcome: Outcome, row: Row, known: Known<'_>) {
-        let elapsed_ms = known.started_ms.map_or(0, |started| turn.now.ms.saturating_sub(started));
         turn.work.events.record(Record {
             at_ms: turn.now.unix_ms,
             outcome,
@@ -73,7 +66,7 @@ impl Connection {
             method: known.method,
             tool: known.tool.cloned(),
             status: row.status,
-            elapsed_us: elapsed_ms.saturating_mul(1000),
+            elapsed_us: 0,
             detail: known.detail.map(Into::into),
         });
     }

@@ -10,7 +10,7 @@ use crate::pipeline::authenticate::{Unknown, authenticate};
 use crate::pipeline::envelope::Headers;
 use crate::pipeline::event::Count;
 use crate::pipeline::framing::{
-    Asked, Caller, Coding, DISCARD_BYTES_MAX, Framing, Upload, chunked, head_limits, judge,
+    Asked, Caller, Coding, DISCARD_BYTES_MAX, Delivery, Framing, Upload, chunked, head_limits, judge,
 };
 use crate::pipeline::respond::{self, Body, Exchange, Extra, Refusal};
 use crate::pipeline::snapshot::Listener;
@@ -19,6 +19,18 @@ use crate::wire::http::chunked::ChunkedStep;
 use crate::wire::http::head::{
     self, BodyLength, Expectation, Head, HeadError, HeadScan, Method, Persistence, field_storage,
 };
+
+/// What an accepted head is followed by.
+enum Entry {
+    /// Its body.
+    Message(Caller),
+    /// A session's stream.
+    SessionStream(Caller),
+    /// A session's end.
+    SessionEnd(Caller),
+    /// A list of methods.
+    Options,
+}
 
 impl Connection {
     /// Takes one step over `block[..filled]`, behind which there is padding; returns the bytes it is done with, or
@@ -98,8 +110,18 @@ impl Connection {
             body: if head.method == Method::Head { Body::Omitted } else { Body::Sent },
         };
         match self.decide(head, exchange, listener, turn) {
-            Ok(Some(caller)) => self.await_body(head, caller, head_bytes, rest, arrived, turn),
-            Ok(None) => {
+            Ok(Entry::Message(caller)) => self.await_body(head, caller, head_bytes, rest, arrived, turn),
+            Ok(Entry::SessionStream(mut caller)) => {
+                caller.exchange = self.skip_body(head, exchange);
+                self.read_session(&Headers::decode(head), caller, turn);
+                Some(head_bytes)
+            }
+            Ok(Entry::SessionEnd(mut caller)) => {
+                caller.exchange = self.skip_body(head, exchange);
+                self.end_session(&Headers::decode(head), &caller, turn);
+                Some(head_bytes)
+            }
+            Ok(Entry::Options) => {
                 let exchange = self.skip_body(head, exchange);
                 respond::answer_empty(turn, listener, 204, exchange, &[Extra::Allow]);
                 Some(head_bytes)
@@ -113,20 +135,20 @@ impl Connection {
         }
     }
 
-    /// Whether the head's sender may send its body; nobody when there is none to send.
+    /// Whether the head's sender may go on, and with what.
     fn decide<'t>(
         &mut self,
         head: &Head<'_, '_>,
         exchange: Exchange,
         listener: &Listener,
         turn: &mut Turn<'t>,
-    ) -> Result<Option<Caller>, (Refusal<'static>, Known<'t>)> {
+    ) -> Result<Entry, (Refusal<'static>, Known<'t>)> {
         let snapshot = turn.snapshot;
         let judged = judge(head, listener, &snapshot.limits);
         let principal = match judged {
-            Ok(Asked::Message(delivery)) => {
+            Ok(asked @ (Asked::Message(_) | Asked::SessionStream | Asked::SessionEnd)) => {
                 let known = authenticate(snapshot, listener, head, turn.now, &mut self.remembered);
-                Some(known.map(|principal| (principal, delivery)))
+                Some(known.map(|principal| (principal, asked)))
             }
             Ok(Asked::Options) | Err(_) => None,
         };
@@ -145,14 +167,20 @@ impl Connection {
             return Err((refusal, Known::default()));
         }
         match principal {
-            None => Ok(None),
-            Some(Ok((principal, delivery))) => {
+            None => Ok(Entry::Options),
+            Some(Ok((principal, asked))) => {
                 turn.count(if snapshot.keys.is_anonymous(&principal) {
                     Count::AuthenticateAnonymous
                 } else {
                     Count::AuthenticateAccepted
                 });
-                Ok(Some(Caller { principal, exchange, delivery }))
+                let caller = |delivery| Caller { principal, exchange, delivery };
+                Ok(match asked {
+                    Asked::Message(delivery) => Entry::Message(caller(delivery)),
+                    Asked::SessionStream => Entry::SessionStream(caller(Delivery::Stream)),
+                    Asked::SessionEnd => Entry::SessionEnd(caller(Delivery::Json)),
+                    Asked::Options => Entry::Options,
+                })
             }
             Some(Err(why)) => {
                 turn.count(Count::AuthenticateRefused);

@@ -26,7 +26,7 @@ pub(super) enum Wait {
     Head,
     /// The end of a body.
     Body,
-    /// A tool: its next poll or its own deadline.
+    /// The attached stream: its next sign of life.
     Call,
     /// The end of a write, which has its own deadline in the shard.
     Written,
@@ -66,17 +66,17 @@ impl Connection {
                 }
                 self.finish();
             }
-            Wait::Call => self.poll_call(turn),
+            Wait::Call => self.keep_alive(turn),
             Wait::Written => {}
             Wait::Linger => self.life = Life::Closed,
         }
         self.end_turn(turn);
     }
 
-    /// Something a running tool waits for may have happened.
+    /// The attached stream may have news.
     pub fn handle_wake(&mut self, turn: &mut Turn<'_>) {
-        if self.in_flight.is_some() {
-            self.poll_call(turn);
+        if self.attached.is_some() {
+            self.poll_attached(turn);
             self.end_turn(turn);
         }
     }
@@ -125,7 +125,7 @@ impl Connection {
             Wait::Written => Duration::MAX,
             Wait::Call => {
                 self.wait = wait;
-                self.deadline_ms = self.in_flight.as_ref().map_or(0, |flight| flight.call.deadline_ms());
+                self.deadline_ms = self.alive_at_ms();
                 return;
             }
         };

@@ -1,178 +1,107 @@
-//! The stage that runs what was asked: a method of the protocol, or a tool.
-//! A tool's panic or delay is its own: it is answered with an error and the connection lives.
+//! The stage that runs what was asked: a method of the protocol, or a handler of a tool, resource, prompt or completion.
+//! A handler's panic or delay is its own: it is answered with an error and the connection lives.
 //! Never: a caller that was not authorized; a tool found by anything but the body.
-//! Next: `running` for tools that take their time, `result` for what answers look like.
+//! Next: `handler` for running one, `conclude` for what becomes of its outcome, `lists`, `changes`, `tasks`, `legacy`.
 
+mod changes;
+pub(super) mod conclude;
+mod handler;
+mod legacy;
+mod lists;
+pub(super) mod message;
 pub mod result;
-pub mod running;
+pub(super) mod retry;
+mod tasks;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::net::SocketAddr;
 
 use super::authenticate::Principal;
 use super::authorize::Target;
-use super::envelope::Request;
-use super::event::Count;
-use super::respond::Refusal;
+use super::envelope::{Headers, Request};
+use super::framing::Delivery;
+use super::hub::key::{Key, Owner};
+use super::job::Job;
+use super::respond::{Refusal, Row};
 use super::seal::principal_digest;
+use super::snapshot::Listener;
 use super::turn::Turn;
-use crate::tools::tool::Action;
-use crate::tools::{Call, Context, Reply, ToolError};
-use crate::wire::jsonrpc::Id;
-use crate::wire::mcp::session::Claims;
-use crate::wire::mcp::{Method, Revision};
+use crate::tools::registry::Kind;
+use crate::wire::mcp::Method;
 
-use result::IsError;
-use running::RunningCall;
+pub(super) use conclude::ANSWERED;
+
+/// Who asks, over what, and how it can be answered.
+#[derive(Clone, Copy)]
+pub struct Visitor<'v> {
+    /// Who it is.
+    pub principal: &'v Principal,
+    /// The other end.
+    pub peer: SocketAddr,
+    /// Where it came in.
+    pub listener: &'v Listener,
+    /// What forms of answer it takes.
+    pub delivery: Delivery,
+    /// What the transport's headers say.
+    pub headers: &'v Headers<'v>,
+}
+
+impl Visitor<'_> {
+    /// To whom belongs what the request makes.
+    pub fn owner(&self, request: &Request<'_, '_>) -> Owner {
+        match request.session {
+            Some(claims) => Owner { principal: claims.principal, session: claims.nonce },
+            None => Owner { principal: principal_digest(&self.principal.id), session: [0; 16] },
+        }
+    }
+}
 
 /// What came of a request.
 pub enum Dispatched {
     /// The turn's body holds the answer.
-    Answered,
+    Answered(Row),
     /// The turn's body holds the answer to a handshake, whose session id goes into the head.
     Session(String),
-    /// A tool runs; it is polled in later turns.
-    Running(Box<RunningCall>),
+    /// A handler runs; what it writes has yet to be given a stream.
+    Running(Box<Job>),
+    /// The answer comes to that stream.
+    Awaiting(Key),
 }
 
 /// Runs an authorized request.
 ///
 /// # Errors
 /// The refusal to answer instead.
-pub fn dispatch(
-    request: &Request<'_, '_>,
+pub fn dispatch<'i>(
+    request: &Request<'_, 'i>,
     target: Target,
-    principal: &Principal,
+    visitor: &Visitor<'_>,
     turn: &mut Turn<'_>,
-) -> Result<Dispatched, Refusal<'static>> {
-    match (request.method, target) {
-        (_, Target::Tool(tool)) => call(request, tool, principal, turn),
-        (Method::Discover, Target::Method) => {
+) -> Result<Dispatched, Refusal<'i>> {
+    let list = |kind, turn: &mut Turn<'_>| {
+        lists::page(request, kind, visitor.principal, turn).map(|()| Dispatched::Answered(ANSWERED))
+    };
+    match request.method {
+        Method::ToolsCall => handler::call(request, target, visitor, turn),
+        Method::ResourcesRead => handler::read(request, target, visitor, turn),
+        Method::PromptsGet => handler::get(request, target, visitor, turn),
+        Method::Complete => handler::complete(request, visitor, turn),
+        Method::Discover => {
             result::encode_discover(&mut turn.work.body, request, turn.snapshot);
-            Ok(Dispatched::Answered)
+            Ok(Dispatched::Answered(ANSWERED))
         }
-        (Method::ToolsList, Target::Method) => {
-            // One page holds all tools, so no cursor of ours exists.
-            if request.params.and_then(|params| params.member("cursor")).is_some() {
-                return Err(Refusal::Params("unknown cursor"));
-            }
-            result::encode_tools(&mut turn.work.body, request, turn.snapshot, principal.roles);
-            Ok(Dispatched::Answered)
-        }
-        (Method::Initialize, Target::Method) => initialize(request, principal, turn),
-        (Method::Ping, Target::Method) => {
+        Method::ToolsList => list(Kind::Tools, turn),
+        Method::ResourcesList => list(Kind::Resources, turn),
+        Method::TemplatesList => list(Kind::Templates, turn),
+        Method::PromptsList => list(Kind::Prompts, turn),
+        Method::Listen => changes::listen(request, visitor, turn),
+        Method::TasksGet | Method::TasksUpdate | Method::TasksCancel => tasks::ask(request, visitor, turn),
+        Method::Initialize => legacy::initialize(request, visitor.principal, turn),
+        Method::Ping => {
             result::encode_empty(&mut turn.work.body, request);
-            Ok(Dispatched::Answered)
+            Ok(Dispatched::Answered(ANSWERED))
         }
-        (Method::Initialized | Method::Cancelled | Method::ToolsCall, Target::Method) => {
-            Err(Refusal::MethodNotFound)
-        }
-    }
-}
-
-/// The legacy handshake: the session is sealed into its id.
-fn initialize(
-    request: &Request<'_, '_>,
-    principal: &Principal,
-    turn: &mut Turn<'_>,
-) -> Result<Dispatched, Refusal<'static>> {
-    let (mut nonce, mut seal_nonce) = ([0; 16], [0; 12]);
-    (turn.work.entropy)(&mut nonce);
-    (turn.work.entropy)(&mut seal_nonce);
-    let claims = Claims {
-        revision: request.revision,
-        issued_at_s: turn.now.unix_s(),
-        shard: turn.work.shard,
-        principal: principal_digest(&principal.id),
-        nonce,
-    };
-    let session = turn.snapshot.sealer.seal(&claims, seal_nonce).ok_or(Refusal::Internal)?;
-    result::encode_initialize(&mut turn.work.body, request, turn.snapshot);
-    Ok(Dispatched::Session(session))
-}
-
-fn call(
-    request: &Request<'_, '_>,
-    tool: usize,
-    principal: &Principal,
-    turn: &mut Turn<'_>,
-) -> Result<Dispatched, Refusal<'static>> {
-    let snapshot = turn.snapshot;
-    let tool = snapshot.registry.tool(tool).ok_or(Refusal::UnknownTool)?;
-    let arguments = request.params.and_then(|params| params.member("arguments"));
-    if arguments.is_some_and(|arguments| !arguments.is_object()) {
-        return Err(Refusal::Params("arguments must be an object"));
-    }
-    let outcome = match tool.action() {
-        Action::Immediate(function) => {
-            let mut reply = Reply::with_memory(std::mem::take(&mut turn.work.content));
-            let call = Call::new(arguments, &turn.work.spare, &principal.id, turn.now.unix_ms);
-            match catch_unwind(AssertUnwindSafe(|| function(&call, &mut reply))) {
-                Ok(Ok(())) => Ok(reply),
-                Ok(Err(error)) => Err(CallFailure::Tool(error)),
-                Err(_) => Err(CallFailure::Panicked),
-            }
-        }
-        Action::Deferred(start) => {
-            let context = Context::new(principal.id.clone(), turn.now.ms);
-            let call = Call::new(arguments, &turn.work.spare, &principal.id, turn.now.unix_ms);
-            match catch_unwind(AssertUnwindSafe(|| start(&call, context.clone()))) {
-                Ok(Ok(future)) => {
-                    let running = RunningCall::new(future, context, request, tool.shared_name(), turn);
-                    return Ok(Dispatched::Running(Box::new(running)));
-                }
-                Ok(Err(error)) => Err(CallFailure::Tool(error)),
-                Err(_) => Err(CallFailure::Panicked),
-            }
-        }
-    };
-    conclude(outcome, request.id, request.revision, turn).map(|()| Dispatched::Answered)
-}
-
-/// Why a tool gave no reply.
-#[derive(Debug)]
-pub enum CallFailure {
-    /// It said so; the model reads why.
-    Tool(ToolError),
-    /// It panicked.
-    Panicked,
-    /// It ran past `request_timeout`.
-    TimedOut,
-}
-
-/// Writes a finished call's answer into the turn's body.
-///
-/// # Errors
-/// The refusal to answer instead.
-pub fn conclude(
-    outcome: Result<Reply, CallFailure>,
-    id: Id<'_>,
-    revision: Revision,
-    turn: &mut Turn<'_>,
-) -> Result<(), Refusal<'static>> {
-    match outcome {
-        Ok(reply) => {
-            turn.count(Count::DispatchCompleted);
-            let content = reply.into_content();
-            result::encode_content(&mut turn.work.body, id, revision, turn.snapshot, &content, IsError::No);
-            turn.work.content = content;
-            Ok(())
-        }
-        Err(CallFailure::Tool(error)) => {
-            turn.count(Count::DispatchFailed);
-            let mut reply = Reply::with_memory(std::mem::take(&mut turn.work.content));
-            reply.text(error.message());
-            let content = reply.into_content();
-            result::encode_content(&mut turn.work.body, id, revision, turn.snapshot, &content, IsError::Yes);
-            turn.work.content = content;
-            Ok(())
-        }
-        Err(CallFailure::Panicked) => {
-            turn.count(Count::DispatchPanicked);
-            Err(Refusal::Internal)
-        }
-        Err(CallFailure::TimedOut) => {
-            turn.count(Count::DispatchTimedOut);
-            Err(Refusal::TimedOut)
-        }
+        Method::SetLevel => legacy::set_level(request, turn),
+        Method::Subscribe | Method::Unsubscribe => legacy::subscribe(request, visitor, turn),
+        Method::Initialized | Method::Cancelled => Err(Refusal::MethodNotFound),
     }
 }

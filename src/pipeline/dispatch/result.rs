@@ -1,10 +1,14 @@
-//! What answers look like in each era, written straight into the body.
+//! What results look like in each era, written straight into the body.
 //! Next: `respond`, which puts a head in front of them.
 
 use crate::pipeline::envelope::Request;
 use crate::pipeline::snapshot::{Server, Snapshot};
+use crate::tools::Reply;
+use crate::tools::registry::Kind;
+use crate::tools::resource::{CacheScope, Hints};
 use crate::wire::json::encode::{encode_integer, encode_str};
 use crate::wire::jsonrpc::{Id, encode_result_start};
+use crate::wire::mcp::meta::TASKS_EXTENSION;
 use crate::wire::mcp::{Era, LIST_TTL_MS, Revision};
 
 /// Whether a tool's content tells of a failure.
@@ -16,12 +20,25 @@ pub enum IsError {
     No,
 }
 
-/// Opens `{"jsonrpc":…,"result":{` with what every result of the era begins with.
+/// What a reply is the answer to.
+#[derive(Clone, Copy, Debug)]
+pub enum Shape {
+    /// `tools/call`
+    Tool,
+    /// `resources/read`, with what caches may do.
+    Resource(Option<Hints>),
+    /// `prompts/get`
+    Prompt,
+    /// `completion/complete`
+    Completion,
+}
+
+/// Opens `{"jsonrpc":…,"result":{` with what every result of the era begins with, and a comma if need be.
 fn open(out: &mut Vec<u8>, id: Id<'_>, revision: Revision) {
     encode_result_start(out, id);
     match revision.era() {
         // MCP 2026-07-28, results: resultType is required.
-        Era::Modern => out.extend_from_slice(b"{\"resultType\":\"complete\""),
+        Era::Modern => out.extend_from_slice(b"{\"resultType\":\"complete\","),
         Era::Legacy => out.push(b'{'),
     }
 }
@@ -42,50 +59,58 @@ fn encode_instructions(out: &mut Vec<u8>, server: &Server) {
 }
 
 /// MCP 2026-07-28, caching hints. What a caller sees depends on its roles, so no cache may share it.
-fn encode_hints(out: &mut Vec<u8>) {
+fn encode_hints(out: &mut Vec<u8>, hints: Hints) {
     out.extend_from_slice(b",\"ttlMs\":");
-    encode_integer(out, LIST_TTL_MS);
-    out.extend_from_slice(b",\"cacheScope\":\"private\"");
+    encode_integer(out, hints.ttl_ms);
+    out.extend_from_slice(match hints.scope {
+        CacheScope::Private => b",\"cacheScope\":\"private\"".as_slice(),
+        CacheScope::Public => b",\"cacheScope\":\"public\"".as_slice(),
+    });
+}
+
+/// Of lists and of the server's description.
+const LIST_HINTS: Hints = Hints { ttl_ms: LIST_TTL_MS as u64, scope: CacheScope::Private };
+/// Of resources that say nothing themselves: stale at once.
+const READ_HINTS: Hints = Hints { ttl_ms: 0, scope: CacheScope::Private };
+
+/// What the server can do, as far as it has something to do it with.
+fn encode_capabilities(out: &mut Vec<u8>, snapshot: &Snapshot, era: Era) {
+    let registry = &snapshot.registry;
+    out.extend_from_slice(b"{\"logging\":{}");
+    if registry.offers(Kind::Tools) {
+        out.extend_from_slice(b",\"tools\":{\"listChanged\":true}");
+    }
+    if registry.offers(Kind::Resources) || registry.offers(Kind::Templates) {
+        out.extend_from_slice(b",\"resources\":{\"subscribe\":true,\"listChanged\":true}");
+    }
+    if registry.offers(Kind::Prompts) {
+        out.extend_from_slice(b",\"prompts\":{\"listChanged\":true}");
+    }
+    if registry.completes() {
+        out.extend_from_slice(b",\"completions\":{}");
+    }
+    if era == Era::Modern && registry.has_tasks() {
+        out.extend_from_slice(b",\"extensions\":{");
+        encode_str(out, TASKS_EXTENSION);
+        out.extend_from_slice(b":{}}");
+    }
+    out.push(b'}');
 }
 
 /// The answer to `server/discover`.
 pub fn encode_discover(out: &mut Vec<u8>, request: &Request<'_, '_>, snapshot: &Snapshot) {
     open(out, request.id, request.revision);
-    out.extend_from_slice(b",\"supportedVersions\":[");
+    out.extend_from_slice(b"\"supportedVersions\":[");
     for (at, revision) in Revision::MODERN.into_iter().enumerate() {
         if at > 0 {
             out.push(b',');
         }
         encode_str(out, revision.name());
     }
-    out.extend_from_slice(b"],\"capabilities\":{\"tools\":{}}");
+    out.extend_from_slice(b"],\"capabilities\":");
+    encode_capabilities(out, snapshot, Era::Modern);
     encode_instructions(out, &snapshot.server);
-    encode_hints(out);
-    close(out, request.revision, snapshot);
-}
-
-/// The answer to `tools/list`: what the caller may call, in the order of registration.
-pub fn encode_tools(out: &mut Vec<u8>, request: &Request<'_, '_>, snapshot: &Snapshot, roles: u64) {
-    open(out, request.id, request.revision);
-    if request.revision.era() == Era::Modern {
-        out.push(b',');
-    }
-    out.extend_from_slice(b"\"tools\":[");
-    let mut is_first = true;
-    for (tool, listing) in snapshot.registry.listings().enumerate() {
-        if !snapshot.policy.allows_tool(roles, tool) {
-            continue;
-        }
-        if !is_first {
-            out.push(b',');
-        }
-        is_first = false;
-        out.extend_from_slice(listing);
-    }
-    out.push(b']');
-    if request.revision.era() == Era::Modern {
-        encode_hints(out);
-    }
+    encode_hints(out, LIST_HINTS);
     close(out, request.revision, snapshot);
 }
 
@@ -94,9 +119,36 @@ pub fn encode_initialize(out: &mut Vec<u8>, request: &Request<'_, '_>, snapshot:
     open(out, request.id, request.revision);
     out.extend_from_slice(b"\"protocolVersion\":");
     encode_str(out, request.revision.name());
-    out.extend_from_slice(b",\"capabilities\":{\"tools\":{}},\"serverInfo\":");
+    out.extend_from_slice(b",\"capabilities\":");
+    encode_capabilities(out, snapshot, Era::Legacy);
+    out.extend_from_slice(b",\"serverInfo\":");
     snapshot.server.encode_info(out);
     encode_instructions(out, &snapshot.server);
+    close(out, request.revision, snapshot);
+}
+
+/// Opens a list of that name.
+pub(super) fn open_list(out: &mut Vec<u8>, request: &Request<'_, '_>, name: &str) {
+    open(out, request.id, request.revision);
+    encode_str(out, name);
+    out.extend_from_slice(b":[");
+}
+
+/// Closes a list; with a cursor there is more.
+pub(super) fn close_list(
+    out: &mut Vec<u8>,
+    request: &Request<'_, '_>,
+    cursor: Option<&str>,
+    snapshot: &Snapshot,
+) {
+    out.push(b']');
+    if let Some(cursor) = cursor {
+        out.extend_from_slice(b",\"nextCursor\":");
+        encode_str(out, cursor);
+    }
+    if request.revision.era() == Era::Modern {
+        encode_hints(out, LIST_HINTS);
+    }
     close(out, request.revision, snapshot);
 }
 
@@ -106,24 +158,94 @@ pub fn encode_empty(out: &mut Vec<u8>, request: &Request<'_, '_>) {
     out.extend_from_slice(b"{}}");
 }
 
-/// The answer to `tools/call`. `content` is the blocks, separated by commas.
-pub fn encode_content(
+/// Opens the answer of a call that asks, up to its questions.
+pub(super) fn open_input_required(out: &mut Vec<u8>, id: Id<'_>) {
+    encode_result_start(out, id);
+    out.extend_from_slice(b"{\"resultType\":\"input_required\",\"inputRequests\":{");
+}
+
+/// The answer of a call that became a task; `members` are the task's.
+pub(super) fn encode_task(out: &mut Vec<u8>, id: Id<'_>, members: &[u8], snapshot: &Snapshot) {
+    encode_result_start(out, id);
+    out.extend_from_slice(b"{\"resultType\":\"task\",");
+    out.extend_from_slice(members);
+    out.extend_from_slice(&snapshot.modern_ending);
+}
+
+/// The answer that a handler's reply makes.
+pub fn encode_reply(
     out: &mut Vec<u8>,
     id: Id<'_>,
     revision: Revision,
     snapshot: &Snapshot,
-    content: &[u8],
+    shape: Shape,
+    reply: &Reply,
     is_error: IsError,
 ) {
     open(out, id, revision);
-    if revision.era() == Era::Modern {
-        out.push(b',');
+    match shape {
+        Shape::Tool => encode_tool(out, revision, reply, is_error),
+        Shape::Resource(hints) => {
+            out.extend_from_slice(b"\"contents\":[");
+            out.extend_from_slice(reply.items());
+            out.push(b']');
+            if revision.era() == Era::Modern {
+                encode_hints(out, hints.unwrap_or(READ_HINTS));
+            }
+        }
+        Shape::Prompt => {
+            if let Some(description) = reply.description() {
+                out.extend_from_slice(b"\"description\":");
+                encode_str(out, description);
+                out.push(b',');
+            }
+            out.extend_from_slice(b"\"messages\":[");
+            out.extend_from_slice(reply.items());
+            out.push(b']');
+        }
+        Shape::Completion => {
+            out.extend_from_slice(b"\"completion\":{\"values\":[");
+            out.extend_from_slice(reply.items());
+            out.push(b']');
+            if let Some(total) = reply.total() {
+                out.extend_from_slice(b",\"total\":");
+                encode_integer(out, total);
+            }
+            if let Some(has_more) = reply.has_more() {
+                out.extend_from_slice(if has_more { b",\"hasMore\":true" } else { b",\"hasMore\":false" });
+            }
+            out.push(b'}');
+        }
     }
-    out.extend_from_slice(b"\"content\":[");
-    out.extend_from_slice(content);
-    out.extend_from_slice(match is_error {
-        IsError::Yes => b"],\"isError\":true".as_slice(),
-        IsError::No => b"],\"isError\":false".as_slice(),
-    });
     close(out, revision, snapshot);
+}
+
+/// The result of a task, which is kept as it is.
+pub(super) fn encode_task_result(out: &mut Vec<u8>, revision: Revision, reply: &Reply, is_error: IsError) {
+    out.extend_from_slice(b"{\"resultType\":\"complete\",");
+    encode_tool(out, revision, reply, is_error);
+    out.push(b'}');
+}
+
+fn encode_tool(out: &mut Vec<u8>, revision: Revision, reply: &Reply, is_error: IsError) {
+    out.extend_from_slice(b"\"content\":[");
+    out.extend_from_slice(reply.items());
+    out.push(b']');
+    if let Some(structured) = reply.structured().filter(|structured| is_shown(structured, revision)) {
+        out.extend_from_slice(b",\"structuredContent\":");
+        out.extend_from_slice(structured);
+    }
+    out.extend_from_slice(match is_error {
+        IsError::Yes => b",\"isError\":true".as_slice(),
+        IsError::No => b",\"isError\":false".as_slice(),
+    });
+}
+
+/// MCP 2025-06-18 brought structured output, as objects; 2026-07-28 allows any value.
+fn is_shown(structured: &[u8], revision: Revision) -> bool {
+    match revision {
+        Revision::V20241105 | Revision::V20250326 => false,
+        Revision::V20250618 | Revision::V20251125 => structured.first() == Some(&b'{'),
+        Revision::V20260728 => true,
+    }
 }

@@ -7,7 +7,7 @@ mod refusal;
 
 use crate::wire::http::head::{Persistence, Version};
 use crate::wire::json::encode::encode_integer;
-use crate::wire::jsonrpc::{Id, encode_error};
+use crate::wire::jsonrpc::{self, Id, encode_error};
 use crate::wire::sse;
 
 pub use refusal::{Refusal, Row};
@@ -172,10 +172,16 @@ pub fn refuse(
 
 /// Appends the JSON-RPC error of a refusal.
 pub fn encode_refusal(out: &mut Vec<u8>, refusal: &Refusal<'_>, id: Option<Id<'_>>) {
-    let row = refusal.row();
     let mut data = Vec::new();
     refusal.encode_data(&mut data);
-    encode_error(out, id, row.code, row.message, &data);
+    encode_error(out, id, refusal.row().code, refusal.message(), &data);
+}
+
+/// Appends the error object alone.
+pub fn encode_error_object(out: &mut Vec<u8>, refusal: &Refusal<'_>) {
+    let mut data = Vec::new();
+    refusal.encode_data(&mut data);
+    jsonrpc::encode_error_object(out, refusal.row().code, refusal.message(), &data);
 }
 
 /// Appends the head of an event stream.
@@ -186,19 +192,30 @@ pub fn open_stream(turn: &mut Turn<'_>, listener: &Listener, exchange: Exchange,
 }
 
 /// Appends the turn's body as one event of an open stream.
-pub fn send_event(turn: &mut Turn<'_>, exchange: Exchange) {
+pub fn send_event(turn: &mut Turn<'_>, exchange: Exchange, id: Option<&str>) {
     let work = &mut *turn.work;
-    // The event is written behind room for its chunk size, which is then put in front of it.
     let mut event = std::mem::take(&mut work.content);
     event.clear();
-    // No id and no name, so nothing can be unsafe in them.
-    let _ = sse::encode_event(&mut event, None, None, &work.body);
+    // Ids are ours and there is no name, so nothing can be unsafe in them.
+    let _ = sse::encode_event(&mut event, id, None, &work.body);
     work.body.clear();
+    send_raw(turn, exchange, &event);
+    turn.work.content = event;
+}
+
+/// Appends a comment, which keeps a quiet stream alive.
+pub fn send_comment(turn: &mut Turn<'_>, exchange: Exchange) {
+    let mut comment = Vec::new();
+    sse::encode_comment(&mut comment, b"");
+    send_raw(turn, exchange, &comment);
+}
+
+/// Appends bytes of an open stream.
+pub fn send_raw(turn: &mut Turn<'_>, exchange: Exchange, bytes: &[u8]) {
     match exchange.version {
-        Version::Http11 => encode_chunk(&mut work.answers, &event),
-        Version::Http10 => work.answers.extend_from_slice(&event),
+        Version::Http11 => encode_chunk(&mut turn.work.answers, bytes),
+        Version::Http10 => turn.work.answers.extend_from_slice(bytes),
     }
-    work.content = event;
 }
 
 /// Appends the end of an event stream.

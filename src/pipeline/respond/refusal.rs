@@ -11,7 +11,10 @@ use crate::wire::json::encode::{encode_integer, encode_str};
 use crate::wire::jsonrpc::{
     EnvelopeError, INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, PARSE_ERROR,
 };
-use crate::wire::mcp::{HEADER_MISMATCH, Revision, UNSUPPORTED_PROTOCOL_VERSION};
+use crate::tools::Capability;
+use crate::wire::mcp::{
+    Era, HEADER_MISMATCH, MISSING_CLIENT_CAPABILITY, RESOURCE_NOT_FOUND, Revision, UNSUPPORTED_PROTOCOL_VERSION,
+};
 
 /// Why a request is answered "no". Carries only what the peer may know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,8 +71,36 @@ pub enum Refusal<'r> {
     MethodNotFound,
     /// No such tool.
     UnknownTool,
+    /// No such prompt.
+    UnknownPrompt,
+    /// No such task, or another principal's.
+    UnknownTask,
+    /// No such resource.
+    ResourceNotFound {
+        /// As the client wrote it.
+        uri: &'r str,
+        /// The code differs.
+        era: Era,
+    },
     /// Parameters of the wrong shape.
     Params(&'static str),
+    /// A state that is not ours, not this caller's, not this request's, or used up.
+    RequestState,
+    /// The client has not declared what the request needs.
+    MissingCapability(Capability),
+    /// The handler answers with an error of its own.
+    Handler {
+        /// Its code.
+        code: i32,
+        /// Its words.
+        message: &'r str,
+    },
+    /// The handler's structured output is not what its schema promises.
+    OutputInvalid,
+    /// More streams than one principal may have.
+    TooManyStreams,
+    /// A table is full.
+    Overloaded,
     /// The tool took too long.
     TimedOut,
     /// Our fault.
@@ -110,7 +141,7 @@ impl Refusal<'_> {
                 row(Framing, 408, 408, "request_timeout", "the request did not arrive in time")
             }
             Self::Path => row(Framing, 404, 404, "not_found", "there is nothing at this path"),
-            Self::HttpMethod => row(Framing, 405, 405, "method_not_allowed", "use POST"),
+            Self::HttpMethod => row(Framing, 405, 405, "method_not_allowed", "this method is not allowed here"),
             Self::Host => {
                 row(Framing, 421, 421, "host_not_allowed", "this server does not answer for that host")
             }
@@ -152,9 +183,47 @@ impl Refusal<'_> {
             }
             // MCP wire reference 3.3: ordinary parameter errors travel on 200.
             Self::UnknownTool => row(Dispatch, 200, INVALID_PARAMS, "unknown_tool", "no such tool"),
+            Self::UnknownPrompt => row(Dispatch, 200, INVALID_PARAMS, "unknown_prompt", "no such prompt"),
+            Self::UnknownTask => row(Dispatch, 200, INVALID_PARAMS, "unknown_task", "no such task"),
+            // MCP 2026-07-28, resources: -32002 is the legacy code and must not be used.
+            Self::ResourceNotFound { era, .. } => {
+                let code = match era {
+                    Era::Modern => INVALID_PARAMS,
+                    Era::Legacy => RESOURCE_NOT_FOUND,
+                };
+                row(Dispatch, 200, code, "resource_not_found", "no such resource")
+            }
             Self::Params(message) => row(Dispatch, 200, INVALID_PARAMS, "invalid_params", message),
+            Self::RequestState => {
+                row(Dispatch, 200, INVALID_PARAMS, "request_state", "requestState is not valid for this request")
+            }
+            Self::MissingCapability(_) => row(
+                Dispatch,
+                400,
+                MISSING_CLIENT_CAPABILITY,
+                "missing_client_capability",
+                "the request needs a capability that the client has not declared",
+            ),
+            Self::Handler { code, .. } => row(Dispatch, 200, code, "handler_error", "the handler failed"),
+            Self::OutputInvalid => row(
+                Dispatch,
+                200,
+                INTERNAL_ERROR,
+                "output_invalid",
+                "the tool's structured output does not match its schema",
+            ),
+            Self::TooManyStreams => row(Dispatch, 429, 429, "too_many_streams", "too many open subscriptions"),
+            Self::Overloaded => row(Dispatch, 503, 503, "overloaded", "the server has no room for this now"),
             Self::TimedOut => row(Dispatch, 504, 504, "request_timed_out", "the tool took too long"),
             Self::Internal => row(Dispatch, 200, INTERNAL_ERROR, "internal_error", "internal error"),
+        }
+    }
+
+    /// The words for the peer: the row's, unless a handler has its own.
+    pub fn message(&self) -> &str {
+        match self {
+            Self::Handler { message, .. } => message,
+            refusal => refusal.row().message,
         }
     }
 
@@ -167,6 +236,7 @@ impl Refusal<'_> {
                 let Self::RateLimited { retry_after_ms } = self else { return None };
                 Some(Extra::RetryAfter(retry_after_ms.div_ceil(1000).max(1)))
             }
+            503 => Some(Extra::RetryAfter(1)),
             _ => None,
         }
     }
@@ -187,11 +257,31 @@ impl Refusal<'_> {
             out.extend_from_slice(b"],\"requested\":");
             encode_str(out, requested);
         }
+        if let Self::ResourceNotFound { uri, .. } = self {
+            out.extend_from_slice(b",\"uri\":");
+            encode_str(out, uri);
+        }
+        if let Self::MissingCapability(capability) = self {
+            out.extend_from_slice(b",\"requiredCapabilities\":");
+            out.extend_from_slice(required(*capability));
+        }
         if let Self::RateLimited { retry_after_ms } = self {
             out.extend_from_slice(b",\"retryAfterMs\":");
             encode_integer(out, *retry_after_ms);
         }
         out.push(b'}');
+    }
+}
+
+/// MCP 2026-07-28, error codes: -32021 names what is missing as a ClientCapabilities object.
+fn required(capability: Capability) -> &'static [u8] {
+    match capability {
+        Capability::ElicitationForm => b"{\"elicitation\":{\"form\":{}}}",
+        Capability::ElicitationUrl => b"{\"elicitation\":{\"url\":{}}}",
+        Capability::Sampling => b"{\"sampling\":{}}",
+        Capability::SamplingTools => b"{\"sampling\":{\"tools\":{}}}",
+        Capability::Roots => b"{\"roots\":{}}",
+        Capability::Tasks => b"{\"extensions\":{\"io.modelcontextprotocol/tasks\":{}}}",
     }
 }
 

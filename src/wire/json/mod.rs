@@ -5,6 +5,7 @@
 
 pub mod encode;
 pub mod value;
+pub mod tree;
 #[cfg(test)]
 mod tests;
 

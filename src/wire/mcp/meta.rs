@@ -10,6 +10,12 @@ pub const PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 pub const CLIENT_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
 /// `_meta` key of the server's name in results.
 pub const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
+/// `_meta` key of the least severe log message that is wanted.
+pub const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
+/// `_meta` key that tags what belongs to a subscription.
+pub const SUBSCRIPTION_ID: &str = "io.modelcontextprotocol/subscriptionId";
+/// The extension for calls that take long.
+pub const TASKS_EXTENSION: &str = "io.modelcontextprotocol/tasks";
 /// `_meta` key of the token that progress notifications carry.
 pub const PROGRESS_TOKEN: &str = "progressToken";
 
@@ -25,6 +31,8 @@ pub struct Meta<'t, 'i> {
     pub client_capabilities: Option<Value<'t, 'i>>,
     /// A string or an integer, when well-formed.
     pub progress_token: Option<Value<'t, 'i>>,
+    /// The name of a level, when well-formed.
+    pub log_level: Option<Value<'t, 'i>>,
     /// Whether one of the keys above stood twice.
     pub has_duplicates: bool,
 }
@@ -39,6 +47,7 @@ impl<'t, 'i> Meta<'t, 'i> {
                 PROTOCOL_VERSION => &mut meta.protocol_version,
                 CLIENT_CAPABILITIES => &mut meta.client_capabilities,
                 PROGRESS_TOKEN => &mut meta.progress_token,
+                LOG_LEVEL => &mut meta.log_level,
                 _ => continue,
             };
             meta.has_duplicates |= slot.replace(value).is_some();

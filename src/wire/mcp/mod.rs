@@ -18,5 +18,8 @@ pub const MISSING_CLIENT_CAPABILITY: i32 = -32021;
 /// The protocol version is not served.
 pub const UNSUPPORTED_PROTOCOL_VERSION: i32 = -32022;
 
+/// No such resource, in the legacy era.
+pub const RESOURCE_NOT_FOUND: i32 = -32002;
+
 /// How long a client may keep `server/discover` and list results, milliseconds.
 pub const LIST_TTL_MS: u32 = 60_000;

@@ -4,6 +4,8 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::wire::json::Value;
+
 const PREFIX: &[u8] = b"=?base64?";
 const SUFFIX: &[u8] = b"?=";
 
@@ -15,6 +17,19 @@ pub fn matches(header: &[u8], expected: &str) -> bool {
     };
     // Decoding needs memory in proportion to the header, which framing has bounded.
     STANDARD.decode(inner).is_ok_and(|decoded| decoded == expected.as_bytes())
+}
+
+/// Whether a header value says the same as an argument: a string, an integer compared as a number, or a boolean.
+pub fn matches_value(header: &[u8], value: Value<'_, '_>) -> bool {
+    if let Some(text) = value.as_str() {
+        return matches(header, text);
+    }
+    let text = std::str::from_utf8(header).unwrap_or_default();
+    match (value.as_bool(), value.as_integer()) {
+        (Some(value), _) => text == if value { "true" } else { "false" },
+        (None, Some(value)) => text.parse::<i128>().is_ok_and(|number| number == value),
+        (None, None) => false,
+    }
 }
 
 #[cfg(test)]

@@ -16,6 +16,8 @@ pub struct Claims {
     pub issued_at_s: u64,
     /// The shard that answered the handshake; where the session's streams live.
     pub shard: u16,
+    /// What the client said it can do, one bit each.
+    pub capabilities: u8,
     /// Digest of the principal's id: a session of one principal is worthless to another.
     pub principal: [u8; 16],
     /// Tells two sessions of the same second apart.
@@ -23,14 +25,14 @@ pub struct Claims {
 }
 
 impl Claims {
-    /// Layout version 1: version, revision, shard (2), reserved (4), issued (8), principal (16), nonce (16).
+    /// Layout version 2: version, revision, shard (2), capabilities, reserved (3), issued (8), principal (16), nonce (16).
     pub fn encode(&self) -> [u8; CLAIMS_BYTES] {
         let mut bytes = [0; CLAIMS_BYTES];
         let mut rest: &mut [u8] = &mut bytes;
         for part in [
-            &[1, revision_byte(self.revision)][..],
+            &[2, revision_byte(self.revision)][..],
             &self.shard.to_be_bytes(),
-            &[0; 4],
+            &[self.capabilities, 0, 0, 0],
             &self.issued_at_s.to_be_bytes(),
             &self.principal,
             &self.nonce,
@@ -46,15 +48,16 @@ impl Claims {
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let bytes: &[u8; CLAIMS_BYTES] = bytes.try_into().ok()?;
         let (head, rest) = bytes.split_first_chunk::<2>()?;
-        let [1, revision] = *head else { return None };
+        let [2, revision] = *head else { return None };
         let (shard, rest) = rest.split_first_chunk::<2>()?;
-        let ([0, 0, 0, 0], rest) = rest.split_first_chunk::<4>()? else { return None };
+        let ([capabilities, 0, 0, 0], rest) = rest.split_first_chunk::<4>()? else { return None };
         let (issued, rest) = rest.split_first_chunk::<8>()?;
         let (principal, nonce) = rest.split_first_chunk::<16>()?;
         Some(Self {
             revision: *Revision::ALL.iter().find(|known| revision_byte(**known) == revision)?,
             issued_at_s: u64::from_be_bytes(*issued),
             shard: u16::from_be_bytes(*shard),
+            capabilities: *capabilities,
             principal: *principal,
             nonce: nonce.try_into().ok()?,
         })
@@ -81,12 +84,13 @@ mod tests {
             revision: Revision::V20250618,
             issued_at_s: 1_795_400_000,
             shard: 513,
+            capabilities: 3,
             principal: [7; 16],
             nonce: [9; 16],
         };
         let bytes = claims.encode();
         assert_eq!(Claims::decode(&bytes), Some(claims));
-        for at in [0, 1, 4] {
+        for at in [0, 1, 5] {
             let mut wrong = bytes;
             wrong[at] = 200;
             assert_eq!(Claims::decode(&wrong), None, "byte {at}");

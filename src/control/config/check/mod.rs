@@ -47,7 +47,7 @@ pub(super) fn check(raw: raw::File, file: Option<PathBuf>, report: &mut Report) 
             instructions: raw.server.instructions,
         },
         runtime: check.runtime(&raw.runtime),
-        limits: check.limits(&raw.limits),
+        limits: check.limits(&raw.limits, &raw.mcp),
         listeners: listeners.checked,
         tls,
         api_key,

@@ -1,13 +1,13 @@
 //! Checks how the process runs: `[runtime]`, `[limits]`, `[log]`.
 //! Next: `environment`.
 
-use super::super::checked::{Log, Pin, Runtime};
+use super::super::checked::{self, Log, Pin, Runtime};
 use super::super::problem::Code;
 use super::super::raw::{self, Shards};
 use super::super::{environment, form};
 use super::Check;
 use crate::pipeline::event::AccessLog;
-use crate::pipeline::snapshot::Limits;
+use crate::pipeline::snapshot::{Limits, SlowReader};
 
 impl Check<'_> {
     /// `[runtime]`. CPUs are settled here so that nothing later has to ask the machine.
@@ -27,13 +27,14 @@ impl Check<'_> {
             cpus: available.iter().copied().cycle().take(count).collect(),
             pin: if raw.pin { Pin::Pinned } else { Pin::Floating },
             driver: raw.driver,
+            blocking_threads: usize::try_from(raw.blocking_threads).expect("a range has checked it"),
             ring_entries: raw.ring_entries,
             shutdown_grace: raw.shutdown_grace.0,
         }
     }
 
-    /// `[limits]`.
-    pub(super) fn limits(&mut self, raw: &raw::Limits) -> Limits {
+    /// `[limits]` and `[mcp]`.
+    pub(super) fn limits(&mut self, raw: &raw::Limits, mcp: &raw::Mcp) -> Limits {
         let count = |count: u64| usize::try_from(count).expect("a range has checked it");
         let per_ip = "limits.max_connections_per_ip";
         let is_both_written =
@@ -59,6 +60,21 @@ impl Check<'_> {
             send_timeout: raw.send_timeout.0,
             idle_timeout: raw.idle_timeout.0,
             request_timeout: raw.request_timeout.0,
+            input_timeout: mcp.input_timeout.0,
+            event_buffer_size: count(mcp.event_buffer_size),
+            streams_max: count(mcp.max_streams),
+            listens_per_principal_max: count(mcp.max_subscriptions),
+            slow_reader: match mcp.slow_reader {
+                checked::SlowReader::Close => SlowReader::Close,
+                checked::SlowReader::Drop => SlowReader::Drop,
+            },
+            resume_window: mcp.resume_window.0,
+            retry_interval: mcp.retry_interval.0,
+            keepalive_interval: mcp.keepalive_interval.0,
+            session_ttl: mcp.session_ttl.0,
+            tasks_max: count(mcp.max_tasks),
+            task_ttl: mcp.task_ttl.0,
+            page_size: count(mcp.page_size),
         }
     }
 

@@ -1,0 +1,331 @@
+//! A stream: a bounded list of messages for one reader, who may come late, go, and come back.
+//! What the reader has not fetched waits here and not in a socket, so a slow or absent reader costs what the bound says.
+//! Never: a message sent twice to one reader; an answer or a question dropped to make room.
+//! Next: `mod.rs`, which keeps all streams of a shard.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::Waker;
+
+use super::key::{Key, Owner};
+use super::listen::Listen;
+use super::parcel::Then;
+
+/// Messages of one stream together, beside answers. Bytes.
+const STREAM_BYTES_MAX: usize = 1024 * 1024;
+
+/// What a message is to its reader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventKind {
+    /// Can be missed.
+    Notification,
+    /// A request of ours to the client; the call waits for its answer.
+    Question,
+    /// The answer to the reader's own request, with the status it has when it is answered without a stream.
+    Answer {
+        /// HTTP status.
+        status: u16,
+    },
+}
+
+/// One message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Its place, from 1.
+    pub seq: u64,
+    /// What it is.
+    pub kind: EventKind,
+    /// A JSON-RPC message.
+    pub bytes: Vec<u8>,
+}
+
+/// What a stream is for.
+#[derive(Debug)]
+pub enum Role {
+    /// The reports and the answer of calls. A modern one ends with its reader.
+    Call {
+        /// Slots of the calls that write to it.
+        calls: Vec<usize>,
+        /// Whether it outlives its reader.
+        is_resumable: bool,
+    },
+    /// Changes that a modern client has asked for.
+    Listen(Listen),
+    /// Everything a legacy session is told outside of calls.
+    Session {
+        /// Resources it wants to be told of.
+        subscriptions: Vec<Arc<str>>,
+    },
+    /// What another shard sends to a reader here.
+    Mirror {
+        /// The stream it comes from, once that is known.
+        source: Option<Key>,
+        /// What the source said last.
+        then: Then,
+        /// Something has come that the reader has not been told of.
+        has_news: bool,
+    },
+}
+
+/// Who fetches.
+#[derive(Debug)]
+enum Reader {
+    Nobody,
+    Here { ticket: u64, waker: Option<Waker> },
+    There { to: Key, wants_after: Option<u64> },
+}
+
+/// What a reader gets.
+#[derive(Debug)]
+pub enum Read<'s> {
+    /// The next message.
+    Event(&'s Event),
+    /// Messages up to that place were dropped before they were fetched; go on from there.
+    Missed(u64),
+    /// Nothing yet; the waker will be told.
+    Quiet,
+    /// Nothing more will come.
+    Over,
+    /// There is no such stream, or somebody else reads it now.
+    Gone,
+}
+
+/// What is to be done because of a new message.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Due {
+    /// Nothing, or the reader was woken.
+    Nothing,
+    /// A reader on another shard waits for messages after that place.
+    Send { to: Key, after: u64 },
+}
+
+/// One stream.
+#[derive(Debug)]
+pub(super) struct Stream {
+    pub(super) nonce: u128,
+    pub(super) owner: Owner,
+    pub(super) role: Role,
+    events: VecDeque<Event>,
+    bytes: usize,
+    last_seq: u64,
+    fetched_seq: u64,
+    /// Answers that are still to come; the stream is over after the last.
+    answers_left: usize,
+    is_over: bool,
+    reader: Reader,
+    /// Since when nobody reads, or it is over; monotonic milliseconds.
+    pub(super) idle_since_ms: u64,
+}
+
+impl Stream {
+    pub(super) fn new(nonce: u128, owner: Owner, role: Role, answers: usize, now_ms: u64) -> Self {
+        Self {
+            nonce,
+            owner,
+            role,
+            events: VecDeque::new(),
+            bytes: 0,
+            last_seq: 0,
+            fetched_seq: 0,
+            answers_left: answers,
+            is_over: false,
+            reader: Reader::Nobody,
+            idle_since_ms: now_ms,
+        }
+    }
+
+    /// Appends a message; how many notifications were dropped for it, and what is due.
+    pub(super) fn push(&mut self, kind: EventKind, bytes: Vec<u8>, events_max: usize) -> (usize, Due) {
+        self.last_seq += 1;
+        let event = Event { seq: self.last_seq, kind, bytes };
+        self.append(event, events_max)
+    }
+
+    /// Appends a message that has its place already.
+    pub(super) fn append(&mut self, event: Event, events_max: usize) -> (usize, Due) {
+        if self.is_over {
+            return (0, Due::Nothing);
+        }
+        self.last_seq = self.last_seq.max(event.seq);
+        if let EventKind::Answer { .. } = event.kind {
+            self.answers_left = self.answers_left.saturating_sub(1);
+            self.is_over = self.answers_left == 0;
+        }
+        self.bytes += event.bytes.len();
+        self.events.push_back(event);
+        let mut dropped = 0;
+        while self.events.len() > events_max.max(1) || self.bytes > STREAM_BYTES_MAX {
+            // The newest is never the one to go.
+            let older = self.events.len().saturating_sub(1);
+            let is_droppable = |event: &Event| event.kind == EventKind::Notification;
+            let Some(at) = self.events.iter().take(older).position(is_droppable) else { break };
+            if let Some(event) = self.events.remove(at) {
+                self.bytes -= event.bytes.len();
+                dropped += 1;
+            }
+        }
+        (dropped, self.tell())
+    }
+
+    /// One answer less is to come.
+    pub(super) fn miss_answer(&mut self) -> Due {
+        self.answers_left = self.answers_left.saturating_sub(1);
+        if self.answers_left == 0 { self.end() } else { Due::Nothing }
+    }
+
+    /// Sends the reader away, if it may come back.
+    pub(super) fn release(&mut self) {
+        if self.is_retained()
+            && let Reader::Here { waker, .. } = std::mem::replace(&mut self.reader, Reader::Nobody)
+            && let Some(waker) = waker
+        {
+            waker.wake();
+        }
+    }
+
+    /// No more messages.
+    pub(super) fn end(&mut self) -> Due {
+        self.is_over = true;
+        self.tell()
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.is_over
+    }
+
+    pub(super) fn has_reader(&self) -> bool {
+        !matches!(self.reader, Reader::Nobody)
+    }
+
+    fn tell(&mut self) -> Due {
+        match &mut self.reader {
+            Reader::Nobody => Due::Nothing,
+            Reader::Here { waker, .. } => {
+                if let Some(waker) = waker.take() {
+                    waker.wake();
+                }
+                Due::Nothing
+            }
+            Reader::There { to, wants_after } => match wants_after.take() {
+                Some(after) => Due::Send { to: *to, after },
+                None => Due::Nothing,
+            },
+        }
+    }
+
+    /// A reader on this shard takes the place of whoever read before; that one, if it is on another shard, is returned.
+    pub(super) fn attach_here(&mut self, ticket: u64) -> Option<Key> {
+        match std::mem::replace(&mut self.reader, Reader::Here { ticket, waker: None }) {
+            Reader::Here { waker: Some(waker), .. } => {
+                waker.wake();
+                None
+            }
+            Reader::There { to, .. } => Some(to),
+            Reader::Here { .. } | Reader::Nobody => None,
+        }
+    }
+
+    /// A reader on another shard asks for messages after that place; the one it displaces is returned.
+    pub(super) fn attach_there(&mut self, reader: Key, after: u64) -> Option<Key> {
+        let new = Reader::There { to: reader, wants_after: Some(after) };
+        match std::mem::replace(&mut self.reader, new) {
+            Reader::Here { waker: Some(waker), .. } => {
+                waker.wake();
+                None
+            }
+            Reader::There { to, .. } if to != reader => Some(to),
+            Reader::There { .. } | Reader::Here { .. } | Reader::Nobody => None,
+        }
+    }
+
+    /// Whether messages after that place, or the end, are there to be sent.
+    pub(super) fn has_after(&self, after: u64) -> bool {
+        self.is_over || self.holds_after(after)
+    }
+
+    /// Whether messages after that place are there.
+    pub(super) fn holds_after(&self, after: u64) -> bool {
+        self.events.back().is_some_and(|event| event.seq > after)
+    }
+
+    /// The newest place that was handed to a reader.
+    pub(super) fn fetched_seq(&self) -> u64 {
+        self.fetched_seq
+    }
+
+    /// The pending wish of a remote reader is served.
+    pub(super) fn take_wish(&mut self) {
+        if let Reader::There { wants_after, .. } = &mut self.reader {
+            *wants_after = None;
+        }
+    }
+
+    /// The messages after that place, up to so many bytes but at least one.
+    pub(super) fn copy_after(&mut self, after: u64, bytes_max: usize) -> Vec<Event> {
+        let mut copied: Vec<Event> = Vec::new();
+        let mut bytes = 0;
+        for event in self.events.iter().filter(|event| event.seq > after) {
+            if !copied.is_empty() && bytes + event.bytes.len() > bytes_max {
+                break;
+            }
+            bytes += event.bytes.len();
+            copied.push(event.clone());
+        }
+        self.fetched_seq = copied.last().map_or(0, |event| event.seq).max(self.fetched_seq);
+        copied
+    }
+
+    /// The reader with that ticket goes.
+    pub(super) fn detach(&mut self, ticket: u64, now_ms: u64) -> bool {
+        let is_mine = matches!(self.reader, Reader::Here { ticket: own, .. } if own == ticket);
+        if is_mine {
+            self.reader = Reader::Nobody;
+            self.idle_since_ms = now_ms;
+        }
+        is_mine
+    }
+
+    /// The reader on another shard goes.
+    pub(super) fn detach_there(&mut self, reader: Key, now_ms: u64) {
+        if matches!(self.reader, Reader::There { to, .. } if to == reader) {
+            self.reader = Reader::Nobody;
+            self.idle_since_ms = now_ms;
+        }
+    }
+
+    fn is_retained(&self) -> bool {
+        match &self.role {
+            Role::Call { is_resumable, .. } => *is_resumable,
+            Role::Session { .. } => true,
+            Role::Listen(_) | Role::Mirror { .. } => false,
+        }
+    }
+
+    /// What comes after that place for the reader with that ticket.
+    pub(super) fn read(&mut self, ticket: u64, after: u64, new_waker: &Waker) -> Read<'_> {
+        if !self.is_retained() {
+            while let Some(event) = self.events.pop_front_if(|event| event.seq <= after) {
+                self.bytes -= event.bytes.len();
+            }
+        }
+        let Reader::Here { ticket: own, waker } = &mut self.reader else { return Read::Gone };
+        if *own != ticket {
+            return Read::Gone;
+        }
+        match self.events.iter().find(|event| event.seq > after) {
+            // Places are given without gaps, so a gap is what was dropped.
+            Some(event) if event.seq > after + 1 => Read::Missed(event.seq - 1),
+            Some(event) => {
+                self.fetched_seq = self.fetched_seq.max(event.seq);
+                Read::Event(event)
+            }
+            None if self.is_over => Read::Over,
+            None => {
+                if !waker.as_ref().is_some_and(|known| known.will_wake(new_waker)) {
+                    *waker = Some(new_waker.clone());
+                }
+                Read::Quiet
+            }
+        }
+    }
+}

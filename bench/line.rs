@@ -9,18 +9,19 @@ pub mod fixture;
 pub mod secure;
 
 use std::hint::black_box;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use mcpring::pipeline::admit::{Buckets, Payer};
 use mcpring::pipeline::authenticate::{Principal, Remembered, authenticate};
 use mcpring::pipeline::authorize::{Target, authorize};
 use mcpring::pipeline::connection::Connection;
-use mcpring::pipeline::dispatch::{Dispatched, dispatch};
-use mcpring::pipeline::envelope::{self, Envelope, Headers, Request};
-use mcpring::pipeline::framing::{head_limits, judge};
+use mcpring::pipeline::dispatch::{Dispatched, Visitor, dispatch};
+use mcpring::pipeline::envelope::{self, Envelope, Headers, Request, Sessions};
+use mcpring::pipeline::framing::{Delivery, head_limits, judge};
 use mcpring::pipeline::respond::{Body, Content, Exchange, answer, encode_head};
 use mcpring::pipeline::snapshot::{Listener, Security, Snapshot};
+use mcpring::pipeline::spent::Spent;
 use mcpring::pipeline::turn::Turn;
 use mcpring::wire::http::date::DateCache;
 use mcpring::wire::http::head::{self, Head, HeadScan, Persistence, Version, field_storage};
@@ -104,10 +105,15 @@ fn understood(snapshot: &Snapshot, principal: &Principal) -> Request<'static, 's
     let document =
         Scratch::default().decode(body.leak(), body_bytes, json_limits(snapshot)).expect("a body of JSON");
     let root = Box::leak(Box::new(document)).root();
-    match envelope::decode(root, &Headers::decode(&head), principal, &snapshot.sealer) {
+    let spent = Spent::default();
+    match envelope::decode(root, &Headers::decode(&head), principal, sessions(snapshot, &spent)) {
         Ok(Envelope::Request(request)) => request,
-        Ok(Envelope::Notification | Envelope::Response) | Err(_) => panic!("the fixture sends requests"),
+        Ok(Envelope::Notification(_) | Envelope::Response { .. }) | Err(_) => panic!("the fixture sends requests"),
     }
+}
+
+fn sessions<'s>(snapshot: &'s Snapshot, spent: &'s Spent) -> Sessions<'s> {
+    Sessions { sealer: &snapshot.sealer, spent, now_s: 0, ttl_s: 1 }
 }
 
 fn operator() -> Principal {
@@ -166,6 +172,7 @@ pub fn envelope() -> Ready {
     let snapshot = snapshot();
     let principal = operator();
     let (head, body) = halves(call());
+    let spent = Spent::default();
     let mut scratch = Scratch::default();
     let mut padded = vec![0; body.len() + PADDING];
     ready(move || {
@@ -173,7 +180,8 @@ pub fn envelope() -> Ready {
         let headers = Headers::decode(black_box(&head));
         let document =
             scratch.decode(&mut padded, body.len(), json_limits(&snapshot)).expect("a body of JSON");
-        let message = envelope::decode(document.root(), &headers, &principal, &snapshot.sealer);
+        let message =
+            envelope::decode(document.root(), &headers, &principal, sessions(&snapshot, &spent));
         assert!(black_box(&message).is_ok());
         scratch.recycle(document);
     })
@@ -214,10 +222,14 @@ impl Stage for Dispatch {
 
     fn run(&mut self) {
         let (request, target, principal) = (&self.request, self.target, &self.principal);
-        let ran = self
-            .desk
-            .turn(&mut self.outbox, |turn| dispatch(black_box(request), black_box(target), principal, turn));
-        assert!(matches!(ran, Ok(Dispatched::Answered)));
+        let (peer, headers) = (SocketAddr::from((Ipv4Addr::LOCALHOST, 1)), Headers::default());
+        let ran = self.desk.turn(&mut self.outbox, |turn| {
+            let listener = listener(turn.snapshot);
+            let delivery = Delivery::JsonOrStream;
+            let visitor = Visitor { principal, peer, listener, delivery, headers: &headers };
+            dispatch(black_box(request), black_box(target), &visitor, turn)
+        });
+        assert!(matches!(ran, Ok(Dispatched::Answered(_))));
     }
 }
 

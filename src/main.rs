@@ -3,9 +3,11 @@
 
 use std::process::ExitCode;
 
+use mcpring::tools::{Catalog, Registry};
+
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    mcpring::control::cli::run()
+    mcpring::control::cli::run(Catalog::new(Registry::default()))
 }

@@ -16,6 +16,7 @@ use super::config::{self, Colour, Loaded, Problems, Severity, Source};
 use super::options::{Check, DevOptions, Format, RunOptions, Shards};
 use super::{dev, process};
 use crate::shard::driver;
+use crate::tools::Catalog;
 
 /// sysexits EX_CONFIG: the configuration is refused.
 const EXIT_CONFIG: u8 = 78;
@@ -162,10 +163,10 @@ enum DriverName {
 }
 
 /// Reads the command line and does what it says.
-pub fn run() -> ExitCode {
+pub fn run(catalog: Catalog) -> ExitCode {
     match Cli::parse().command {
-        Command::Run(run) => serve(run),
-        Command::Dev(dev) => develop(dev),
+        Command::Run(run) => serve(run, catalog),
+        Command::Dev(dev) => develop(dev, catalog),
         Command::Validate(validate) => check_configuration(&validate),
         Command::Schema(schema) => print(&match schema.format {
             SchemaFormat::Json => format!("{:#}\n", config::schema()),
@@ -176,18 +177,18 @@ pub fn run() -> ExitCode {
 }
 
 /// `mcpring run`.
-fn serve(run: Run) -> ExitCode {
+fn serve(run: Run, catalog: Catalog) -> ExitCode {
     match Source::find(run.config) {
         Ok(source) => {
             let check = if run.check { Check::Only } else { Check::Serve };
-            process::run(RunOptions { source, overrides: run.overrides.set, check })
+            process::run(RunOptions { source, overrides: run.overrides.set, check }, catalog)
         }
         Err(problems) => refuse(&problems),
     }
 }
 
 /// `mcpring dev`.
-fn develop(dev: Dev) -> ExitCode {
+fn develop(dev: Dev, catalog: Catalog) -> ExitCode {
     let folder = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let home = || folder("HOME").map(|home| home.join(".local/share"));
     let Some(data_dir) =
@@ -202,7 +203,7 @@ fn develop(dev: Dev) -> ExitCode {
         DriverName::Epoll => checked::Driver::Epoll,
     };
     let shards = dev.shards.map_or(Shards::Auto, Shards::Count);
-    dev::run(DevOptions { port: dev.port, data_dir, driver, shards, format: dev.format })
+    dev::run(DevOptions { port: dev.port, data_dir, driver, shards, format: dev.format }, catalog)
 }
 
 /// `mcpring validate`.

@@ -30,17 +30,17 @@ use super::publish::{Hsts, Kept, Materials, fact};
 use crate::pipeline::admit::{RateKey, RateLimit};
 use crate::pipeline::authorize::RoleRules;
 use crate::pipeline::event::AccessLog;
-use crate::pipeline::snapshot::{Admission, Limits, Server};
-use crate::tools::DEMO_TOOLS;
+use crate::pipeline::snapshot::{Admission, Limits, Server, SlowReader};
+use crate::tools::{Catalog, DEMO_TOOLS};
 
 const TOKEN_LIFE_S: u64 = 3_600;
 const PATH: &str = "/mcp";
 
 /// Runs until a signal ends it.
-pub fn run(options: DevOptions) -> ExitCode {
+pub fn run(options: DevOptions, catalog: Catalog) -> ExitCode {
     let began = Instant::now();
     warm::gather_entropy();
-    match prepare(&options, began) {
+    match prepare(&options, catalog, began) {
         Ok((start, told)) => serve(start, |ready| announce(ready, &told)),
         Err(problems) => refuse(&problems),
     }
@@ -56,7 +56,7 @@ struct Told {
     ca_origin: Origin,
 }
 
-fn prepare(options: &DevOptions, began: Instant) -> Result<(Start, Told), Vec<Problem>> {
+fn prepare(options: &DevOptions, catalog: Catalog, began: Instant) -> Result<(Start, Told), Vec<Problem>> {
     let one = |problem: Problem| vec![problem];
     let now_s = moment::unix_now_s();
     let addresses = addresses(options.port).map_err(one)?;
@@ -64,7 +64,7 @@ fn prepare(options: &DevOptions, began: Instant) -> Result<(Start, Told), Vec<Pr
     let folder = std::path::absolute(&options.data_dir).unwrap_or_else(|_| options.data_dir.clone());
     let ca = DevCa::load_or_build(&folder, now_s).map_err(one)?;
     let identity = ca.issue(now_s)?;
-    let mut kept = Kept::build().map_err(one)?;
+    let mut kept = Kept::build(catalog).map_err(one)?;
     let certificates = vec![fact("dev", &identity)];
     let profile = config.tls.first().expect("build_config makes one profile");
     let tls = build_server_config(profile, &[identity], &mut kept.tickets).map_err(one)?;

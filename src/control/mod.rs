@@ -10,6 +10,7 @@ pub mod server;
 pub mod start;
 pub mod reload;
 pub mod publish;
+pub mod offer;
 pub mod certs;
 pub mod keys;
 pub mod dev;

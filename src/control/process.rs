@@ -25,11 +25,14 @@ use super::problem::{Exit, Problem, exit_code};
 use super::publish::{CertificateFact, Hsts, Kept, Materials, load_materials};
 use super::server::{Prepared, Server};
 use crate::shard::driver::Driver;
+use crate::tools::Catalog;
 
 /// How often a drain asks whether the shards have ended.
 const DRAIN_POLL: Duration = Duration::from_millis(5);
 /// A second signal this soon after the first is the first again: timeout(1) signals its child and then the group.
 const SAME_WISH: Duration = Duration::from_millis(5);
+/// How long after telling the shards of a change the next one waits.
+const OFFER_PAUSE: Duration = Duration::from_millis(2);
 /// How often a running server looks whether its shards are still there.
 const LIFE_POLL: Duration = Duration::from_secs(1);
 
@@ -76,7 +79,7 @@ pub struct Ready<'a> {
 }
 
 /// `mcpring run`.
-pub fn run(options: RunOptions) -> ExitCode {
+pub fn run(options: RunOptions, catalog: Catalog) -> ExitCode {
     let began = Instant::now();
     let loaded = match config::load(&options.source, &options.overrides) {
         Ok(loaded) => loaded,
@@ -87,7 +90,7 @@ pub fn run(options: RunOptions) -> ExitCode {
         // 21 ms on another core while this one reads files.
         warm::gather_entropy();
     }
-    let start = Kept::build().map_err(|problem| vec![problem]).and_then(|mut kept| {
+    let start = Kept::build(catalog).map_err(|problem| vec![problem]).and_then(|mut kept| {
         let materials = load_materials(&config, &mut kept, moment::unix_now_s())?;
         Ok((materials, kept))
     });
@@ -213,6 +216,7 @@ impl Signals {
     async fn wait(&mut self, server: &mut Server, hangup: &Hangup) -> Cause {
         let mut life = tokio::time::interval_at((Instant::now() + LIFE_POLL).into(), LIFE_POLL);
         let mut entropy = Some(());
+        let offer = server.offer();
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return Cause::Asked,
@@ -222,6 +226,11 @@ impl Signals {
                     Hangup::Reload(options) => reload(server, options),
                     Hangup::Drain => return Cause::Asked,
                 },
+                changed = offer.changed() => {
+                    server.follow(changed);
+                    // Edits that follow each other closely are told together, and a full mailbox has time to empty.
+                    tokio::time::sleep(OFFER_PAUSE).await;
+                }
                 _ = life.tick() => {
                     if entropy.take().is_some() {
                         // A server without TLS starts without randomness; now nobody waits for the 21 ms.

@@ -12,12 +12,13 @@ use super::certs::load::{Identity, load_identity};
 use super::certs::{Tickets, build_server_config};
 use super::config::checked::{self, Config, HeaderPreset, ListenerSecurity};
 use super::keys::{load_keys, no_keys, role_bit};
+use super::offer::Offer;
 use super::problem::{Exit, Problem};
 use crate::pipeline::authenticate::KeyTable;
-use crate::pipeline::authorize::Policy;
+use crate::pipeline::authorize::{Policy, RoleRules};
 use crate::pipeline::seal::Sealer;
 use crate::pipeline::snapshot::{Listener, Security, Snapshot};
-use crate::tools;
+use crate::tools::{Catalog, Registry};
 
 /// What outlives a reload, so that sessions and tickets do too.
 pub struct Kept {
@@ -25,12 +26,14 @@ pub struct Kept {
     pub tickets: Tickets,
     /// The key of legacy session ids.
     pub sealer: Arc<Sealer>,
+    /// What is offered.
+    pub offer: Offer,
 }
 
 impl Kept {
     /// Fresh keys. The sealer's comes from the kernel: aws-lc's own generator takes 21 ms to start, which a
     /// server without TLS need not wait for.
-    pub fn build() -> Result<Self, Problem> {
+    pub fn build(catalog: Catalog) -> Result<Self, Problem> {
         let mut key = zeroize::Zeroizing::new([0; 32]);
         let failed = || Problem::error("E0353", "the kernel gives no random bytes").exit(Exit::Unavailable);
         let read = rustix::rand::getrandom(key.as_mut_slice(), rustix::rand::GetRandomFlags::empty())
@@ -38,7 +41,11 @@ impl Kept {
         if read != key.len() {
             return Err(failed());
         }
-        Ok(Self { tickets: Tickets::default(), sealer: Arc::new(Sealer::new(&key)) })
+        Ok(Self {
+            tickets: Tickets::default(),
+            sealer: Arc::new(Sealer::new(&key)),
+            offer: Offer::new(catalog),
+        })
     }
 }
 
@@ -197,6 +204,37 @@ fn encode_header_block(preset: HeaderPreset, hsts: Hsts) -> Bytes {
     Bytes::from(block)
 }
 
+/// Compiles the roles for what is offered.
+fn build_policy(roles: &[RoleRules], registry: &Registry) -> Result<Policy, Vec<Problem>> {
+    Policy::compile(roles, registry).map_err(|error| {
+        let role = roles.get(error.role).map_or("?", |role| role.name.as_str());
+        let what = format!("roles.{role}: pattern \"{}\": {}", error.pattern.escape_debug(), error.reason);
+        vec![Problem::error("E0361", what)]
+    })
+}
+
+/// The same snapshot with what is offered now.
+pub fn follow_offer(
+    running: &Snapshot,
+    roles: &[RoleRules],
+    registry: Arc<Registry>,
+) -> Result<Arc<Snapshot>, Vec<Problem>> {
+    let policy = build_policy(roles, &registry)?;
+    Ok(Arc::new(Snapshot {
+        generation: running.generation + 1,
+        modern_ending: running.modern_ending.clone(),
+        server: running.server.clone(),
+        limits: running.limits.clone(),
+        listeners: running.listeners.clone(),
+        keys: Arc::clone(&running.keys),
+        policy,
+        rate_limits: running.rate_limits.clone(),
+        registry,
+        access_log: running.access_log,
+        sealer: Arc::clone(&running.sealer),
+    }))
+}
+
 /// Puts everything together. `listeners` are by the index that connections remember.
 pub fn build_snapshot(
     config: &Config,
@@ -205,23 +243,18 @@ pub fn build_snapshot(
     generation: u64,
     kept: &Kept,
 ) -> Result<Arc<Snapshot>, Vec<Problem>> {
-    let registry = tools::demo(&config.native)
-        .map_err(|error| vec![Problem::error("E0360", format!("native.enable: {error}"))])?;
-    let policy = Policy::compile(&config.roles, &registry).map_err(|error| {
-        let role = config.roles.get(error.role).map_or("?", |role| role.name.as_str());
-        let what = format!("roles.{role}: pattern \"{}\": {}", error.pattern.escape_debug(), error.reason);
-        vec![Problem::error("E0361", what)]
-    })?;
+    let registry = kept.offer.registry();
+    let policy = build_policy(&config.roles, &registry)?;
     Ok(Arc::new(Snapshot {
         generation,
         modern_ending: config.server.modern_ending(),
         server: config.server.clone(),
         limits: config.limits.clone(),
         listeners,
-        keys,
+        keys: Arc::new(keys),
         policy,
         rate_limits: config.rate_limits.clone(),
-        registry: Arc::new(registry),
+        registry,
         access_log: config.log.access_log,
         sealer: Arc::clone(&kept.sealer),
     }))

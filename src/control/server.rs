@@ -9,17 +9,23 @@ use std::sync::Arc;
 use super::certs::warm;
 use super::config::checked::{Config, Runtime};
 use super::log::{Logger, decode_filter};
+use super::log::line::Entry;
 use super::moment;
+use super::offer::{Changed, Offer};
 use super::problem::{Exit, Problem};
 use super::publish::{
-    CertificateFact, Hsts, Kept, Materials, build_listeners, build_snapshot, load_materials,
+    CertificateFact, Hsts, Kept, Materials, build_listeners, build_snapshot, follow_offer, load_materials,
 };
 use super::reload::{Fate, Plan, Slot, SlotState, plan};
 use super::start;
+use tracing::Level;
+
+use crate::pipeline::authorize::RoleRules;
 use crate::pipeline::event::Count;
+use crate::pipeline::hub::listen::Change;
 use crate::pipeline::snapshot::{Listener, Security, Snapshot};
 use crate::shard::driver::Driver;
-use crate::shard::fleet::{Fleet, Socket};
+use crate::shard::fleet::{Fleet, MailboxFull, Socket};
 
 /// Everything that can fail before the first shard runs, done.
 pub struct Prepared {
@@ -57,6 +63,7 @@ impl Prepared {
         let Opened { addresses, sockets } = open(&config, &indices, shards)?;
         let listeners = build_listeners(&config, &materials.tls, hsts);
         warm_first(&listeners)?;
+        kept.offer.enable(&[], &config.native).map_err(|problem| vec![problem])?;
         let snapshot = build_snapshot(&config, materials.keys, listeners, 1, &kept)?;
         let sockets = start::share_out(sockets, shards);
         let certificates = materials.certificates;
@@ -85,6 +92,8 @@ impl Prepared {
         Ok(Server {
             slots: self.config.listeners.iter().map(Slot::open).collect(),
             runtime: self.config.runtime.clone(),
+            native: self.config.native.clone(),
+            roles: self.config.roles.clone(),
             snapshot: self.snapshot,
             usable_connections: self.usable_connections,
             kept: self.kept,
@@ -101,6 +110,10 @@ pub struct Server {
     slots: Vec<Slot>,
     /// As the shards were started; a reload changes only `shutdown_grace`.
     runtime: Runtime,
+    /// Built-in tools that are enabled.
+    native: Vec<String>,
+    /// As the policy was compiled from.
+    roles: Vec<RoleRules>,
     snapshot: Arc<Snapshot>,
     usable_connections: u64,
     kept: Kept,
@@ -138,11 +151,19 @@ impl Server {
         warm_first(&built)?;
         let listeners = place(&self.snapshot.listeners, &plan, &built);
         let generation = self.snapshot.generation + 1;
-        let snapshot = build_snapshot(&config, materials.keys, listeners, generation, &self.kept)?;
-        let sockets = start::share_out(opened.sockets, shards);
-        self.fleet
-            .publish(&snapshot, sockets, &plan.closed)
-            .map_err(|error| vec![Problem::error("E0405", error.to_string()).exit(Exit::Unavailable)])?;
+        let offer = self.kept.offer.clone();
+        offer.enable(&self.native, &config.native).map_err(|problem| vec![problem])?;
+        let published = build_snapshot(&config, materials.keys, listeners, generation, &self.kept).and_then(
+            |snapshot| {
+                let sockets = start::share_out(opened.sockets, shards);
+                self.fleet.publish(&snapshot, sockets, &plan.closed).map_err(mailbox_full)?;
+                Ok(snapshot)
+            },
+        );
+        let snapshot = published.inspect_err(|_| {
+            // The tools that were enabled before are, so they can be again.
+            let _ = offer.enable(&config.native, &self.native);
+        })?;
         // The shards have it: from here on nothing may fail.
         let names = |indices: &mut dyn Iterator<Item = usize>| -> Vec<String> {
             indices.filter_map(|index| self.slots.get(index)).map(|slot| slot.name.clone()).collect()
@@ -151,6 +172,8 @@ impl Server {
         self.snapshot = snapshot;
         self.occupy(&plan, &config);
         self.runtime.shutdown_grace = config.runtime.shutdown_grace;
+        self.native.clone_from(&config.native);
+        self.roles.clone_from(&config.roles);
         if let Err(problem) = self.log.reload(&config.log) {
             warnings.push(problem);
         }
@@ -158,6 +181,43 @@ impl Server {
         let added = added.map(|(_, listener)| listener.name.clone()).zip(opened.addresses);
         let added = added.map(|(name, address)| format!("{name} {address}")).collect();
         Ok(Reloaded { generation, added, closed, restart: plan.restart, warnings })
+    }
+
+    /// What is offered, to wait for its changes.
+    pub fn offer(&self) -> Offer {
+        self.kept.offer.clone()
+    }
+
+    /// Tells the shards what has changed in what is offered. What finds no room now is to be told again.
+    pub fn follow(&mut self, mut changed: Changed) {
+        let registry = self.kept.offer.registry();
+        if changed.lists && !Arc::ptr_eq(&registry, &self.snapshot.registry) {
+            match follow_offer(&self.snapshot, &self.roles, registry) {
+                Ok(snapshot) => match self.fleet.publish(&snapshot, Vec::new(), &[]) {
+                    Ok(()) => {
+                        self.snapshot = snapshot;
+                        changed.lists = false;
+                    }
+                    Err(MailboxFull) => {}
+                },
+                Err(problems) => problems.iter().for_each(|problem| self.log.problem(problem)),
+            }
+        } else {
+            changed.lists = false;
+        }
+        while let Some(uri) = changed.resources.pop_first() {
+            if self.fleet.tell(&Change::Resource(Arc::clone(&uri))).is_err() {
+                changed.resources.insert(uri);
+                break;
+            }
+        }
+        if changed.lost > 0 {
+            self.log.entry(Entry::new(Level::WARN, "updates_lost").with("resources", changed.lost));
+            changed.lost = 0;
+        }
+        if changed != Changed::default() {
+            self.kept.offer.restore(changed);
+        }
     }
 
     /// Brings the slots in line with the plan that was carried out.
@@ -208,6 +268,10 @@ impl Server {
     pub fn finish(self) {
         self.log.finish();
     }
+}
+
+fn mailbox_full(error: MailboxFull) -> Vec<Problem> {
+    vec![Problem::error("E0405", error.to_string()).exit(Exit::Unavailable)]
 }
 
 /// Configuration index and slot of each listener that has to be bound.
@@ -283,6 +347,7 @@ mod tests {
     use super::super::dev::tests::config;
     use super::super::keys::no_keys;
     use super::*;
+    use crate::tools::{Catalog, Registry};
 
     /// A development configuration without TLS, with these listeners: a name and an address each.
     fn plain(listeners: &[(&str, SocketAddr)]) -> Config {
@@ -301,7 +366,7 @@ mod tests {
 
     fn launch(config: Config) -> (Server, Vec<SocketAddr>) {
         let materials = Materials { tls: Vec::new(), keys: no_keys(0), certificates: Vec::new() };
-        let prepared = Prepared::build(config, materials, Kept::build().unwrap(), Hsts::Sent).unwrap();
+        let prepared = Prepared::build(config, materials, Kept::build(Catalog::new(Registry::default())).unwrap(), Hsts::Sent).unwrap();
         let addresses = prepared.addresses.clone();
         let log = Logger::start(&prepared.config.log).unwrap();
         (prepared.launch(log).unwrap(), addresses)

@@ -164,7 +164,7 @@ impl Policy {
         }
         let mut policy = Self { methods: Vec::new(), entries: Default::default(), roles };
         policy.methods = Method::ALL.iter().map(|method| policy.masks(permission(*method), None)).collect();
-        policy.entries = Kind::ALL.map(|kind| {
+        policy.entries = [Kind::Tools, Kind::Resources, Kind::Templates, Kind::Prompts].map(|kind| {
             let masks = |entry: Entry<'_>| policy.masks(use_of(kind).name(), Some(&native(entry.name)));
             registry.entries(kind).map(masks).collect()
         });
@@ -420,8 +420,8 @@ mod tests {
         ] {
             assert_eq!(policy.allows_tool(roles, tool), allowed, "{roles:b} {tool}");
         }
-        assert!(policy.allows_tool_name(0b010, "unheard_of"));
-        assert!(!policy.allows_tool_name(0b001, "unheard_of"));
+        assert!(policy.allows_name(0b010, Method::ToolsCall, "unheard_of"));
+        assert!(!policy.allows_name(0b001, Method::ToolsCall, "unheard_of"));
     }
 
     #[test]

@@ -8,8 +8,7 @@ use super::seal::{Sealer, principal_digest};
 use super::spent::Spent;
 use crate::tools::{Capabilities, Capability, LogLevel};
 use crate::wire::http::head::Head;
-use crate::wire::json::Value;
-use crate::wire::json::tree::Elements;
+use crate::wire::json::{Elements, Value};
 use crate::wire::jsonrpc::{self, EnvelopeError, Id, Message, Outcome};
 use crate::wire::mcp::meta::{Meta, TASKS_EXTENSION, TOKEN_BYTES_MAX};
 use crate::wire::mcp::session::Claims;
@@ -214,8 +213,8 @@ fn request<'t, 'i>(
         return Err(Refusal::Metadata("a key of _meta stands twice"));
     }
     let method = Method::decode(method_name);
-    let (mut capabilities, mut log_level) = (Capabilities::default(), None);
-    let mut claims = None;
+    let capabilities;
+    let (mut log_level, mut claims) = (None, None);
     let revision = if meta.protocol_version.is_some() {
         let revision = modern(&meta, headers)?;
         headers_match(method_name, method, params, headers)?;

@@ -14,7 +14,6 @@ use super::dispatch::retry::Binding;
 use super::event::{AccessLog, Count, Outcome, Record};
 use super::hub::key::{Key, Owner};
 use super::hub::stream::EventKind;
-use super::hub::task::TaskEnd;
 use super::respond::Row;
 use super::turn::Turn;
 use crate::tools::ask::Ask;

@@ -30,7 +30,7 @@ pub struct Snapshot {
     /// The listeners by index; a connection remembers its index for life, so a reload only appends.
     pub listeners: Vec<Arc<Listener>>,
     /// API keys as HMACs.
-    pub keys: KeyTable,
+    pub keys: Arc<KeyTable>,
     /// Roles, compiled.
     pub policy: Policy,
     /// Token buckets that every request must pass.

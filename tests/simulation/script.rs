@@ -60,6 +60,7 @@ fn legacy(key: &str, marker: u64, body: &str, snapshot: &Snapshot) -> Vec<u8> {
         revision: Revision::LATEST_LEGACY,
         issued_at_s: 1_795_400_000,
         shard: 0,
+        capabilities: 0,
         principal: principal_digest(key),
         nonce: [1; 16],
     };

@@ -64,7 +64,7 @@ fn publish(
             keys.push(key(SOMETIMES, SOMETIMES, bit("all")));
         }
         snapshot.policy = Policy::compile(&roles, &snapshot.registry).unwrap();
-        snapshot.keys = KeyTable::build(PEPPER, keys, 0);
+        snapshot.keys = Arc::new(KeyTable::build(PEPPER, keys, 0));
         snapshot.rate_limits = rate_limits;
         let limits = &mut snapshot.limits;
         limits.header_timeout = Duration::from_millis(HEADER_TIMEOUT_MS);

@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::checked::{Driver, HeaderPreset, LogFormat, Resumption, SlowReader, TlsVersion};
 use super::quantity::{Size, Time};
 use super::raw::{
-    ApiKey, Auth, File, Limits, Listener, Log, Native, RateLimit, Rbac, Runtime, Server, Shards, Tls,
+    ApiKey, Auth, File, Limits, Listener, Log, Mcp, Native, RateLimit, Rbac, Runtime, Server, Shards, Tls,
 };
 
 impl Default for File {

@@ -16,7 +16,7 @@ use crate::pipeline::job::Job;
 use crate::pipeline::respond::{self, Refusal, encode_refusal};
 use crate::pipeline::snapshot::Listener;
 use crate::pipeline::turn::Turn;
-use crate::wire::json::tree::Elements;
+use crate::wire::json::Elements;
 use crate::wire::jsonrpc::{EnvelopeError, Id};
 use crate::wire::mcp::{Method, Revision};
 

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use super::result::offers;
 use super::{Dispatched, Visitor};
 use crate::pipeline::authorize::find_resource;
 use crate::pipeline::envelope::Request;
@@ -36,10 +37,9 @@ pub(super) fn listen<'i>(
     let registry = &turn.snapshot.registry;
     let wants = |name| filter.member(name).and_then(Value::as_bool) == Some(true);
     let lists = Lists {
-        tools: wants("toolsListChanged") && registry.offers(Kind::Tools),
-        prompts: wants("promptsListChanged") && registry.offers(Kind::Prompts),
-        resources: wants("resourcesListChanged")
-            && (registry.offers(Kind::Resources) || registry.offers(Kind::Templates)),
+        tools: wants("toolsListChanged") && offers(registry, Kind::Tools),
+        prompts: wants("promptsListChanged") && offers(registry, Kind::Prompts),
+        resources: wants("resourcesListChanged") && offers(registry, Kind::Resources),
     };
     let roles = visitor.principal.roles;
     let may_read = |uri: &&str| find_resource(&turn.snapshot.policy, registry, roles, uri).is_some();

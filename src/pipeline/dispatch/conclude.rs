@@ -48,7 +48,7 @@ impl Subject {
     /// How long it may run, if it says so itself.
     pub(in crate::pipeline) fn timeout(&self) -> Option<Duration> {
         match self.target {
-            Target::Tool(tool) => self.registry.tool(tool)?.timeout(),
+            Target::Tool(tool) => self.registry.tool(tool)?.call_timeout(),
             Target::Method | Target::Resource(_) | Target::Template(_) | Target::Prompt(_) => None,
         }
     }
@@ -57,10 +57,10 @@ impl Subject {
         match self.target {
             Target::Tool(_) => Shape::Tool,
             Target::Resource(resource) => {
-                Shape::Resource(self.registry.resource(resource).map(|resource| resource.hints()))
+                Shape::Resource(self.registry.resource(resource).and_then(|resource| resource.cache_hint()))
             }
             Target::Template(template) => {
-                Shape::Resource(self.registry.template(template).map(|template| template.hints()))
+                Shape::Resource(self.registry.template(template).and_then(|template| template.cache_hint()))
             }
             Target::Prompt(_) => Shape::Prompt,
             Target::Method => Shape::Completion,
@@ -70,10 +70,10 @@ impl Subject {
     /// Whether a tool's structured output is what its schema promises.
     fn is_as_promised(&self, reply: &Reply) -> bool {
         let Target::Tool(tool) = self.target else { return true };
-        match (self.registry.tool(tool), reply.structured()) {
+        match (self.registry.tool(tool), reply.structured_json()) {
             (Some(tool), Some(structured)) => tool.validate_output(structured).is_ok(),
             // MCP 2025-06-18, tools: with an output schema there must be structured output, unless the tool failed.
-            (Some(tool), None) => !tool.has_output_schema() || reply.is_error(),
+            (Some(tool), None) => tool.output_schema_text().is_none() || reply.is_error(),
             (None, _) => true,
         }
     }

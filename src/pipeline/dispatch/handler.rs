@@ -18,8 +18,7 @@ use crate::tools::action::Action;
 use crate::tools::call::Subject as CallSubject;
 use crate::tools::context::Client;
 use crate::tools::registry::Kind;
-use crate::tools::tool::TaskSupport;
-use crate::tools::{Call, Capabilities, Capability, Context, Reply, Tool};
+use crate::tools::{Call, Capabilities, Capability, Context, Reply, TaskSupport, Tool};
 use crate::wire::json::Value;
 use crate::wire::mcp::{Era, name};
 
@@ -85,7 +84,7 @@ pub(super) fn call<'i>(
         && tool.task_support() != TaskSupport::Never
         && request.capabilities.has(Capability::Tasks);
     if is_task {
-        return as_task(work, tool.asks_before_task(), request, visitor, turn);
+        return as_task(work, tool.asks_first(), request, visitor, turn);
     }
     run(work, request, visitor, turn)
 }
@@ -137,6 +136,10 @@ pub(super) fn get<'i>(
     if arguments.is_some_and(|arguments| !arguments.is_object()) {
         return Err(Refusal::Params("arguments must be an object"));
     }
+    let is_given = |name: &str| arguments.and_then(|arguments| arguments.member(name)).is_some();
+    if prompt.missing_argument(is_given).is_some() {
+        return Err(Refusal::Params("a required argument of the prompt is missing"));
+    }
     let work = Work {
         action: prompt.action(),
         arguments,
@@ -155,7 +158,7 @@ pub(super) fn complete<'i>(
 ) -> Result<Dispatched, Refusal<'i>> {
     let snapshot = turn.snapshot;
     let registry = &snapshot.registry;
-    if !registry.completes() {
+    if !registry.has_completers() {
         return Err(Refusal::MethodNotFound);
     }
     let member = |name| request.params.and_then(|params| params.member(name));
@@ -173,7 +176,7 @@ pub(super) fn complete<'i>(
         }
         Some("ref/resource") => {
             let uri = text(reference, "uri").ok_or(Refusal::Params("ref.uri must be a string"))?;
-            let found = registry.find_template_named(uri);
+            let found = registry.find_template_text(uri);
             let found = found.filter(|(index, _)| snapshot.policy.allows_entry(roles, Kind::Templates, *index));
             found.ok_or(Refusal::Params("there is no such resource template"))?.1.completer(name)
         }
@@ -214,8 +217,9 @@ fn parameters_match(
     visitor: &Visitor<'_>,
 ) -> Result<(), Refusal<'static>> {
     for parameter in tool.parameter_headers() {
-        let value = parameter.path.iter().try_fold(arguments?, |value, key| value?.member(key).map(Some));
-        let value = value.flatten().filter(|value| !value.is_null());
+        let path = parameter.path.iter();
+        let value = path.fold(arguments, |value, key| value.and_then(|value| value.member(key)));
+        let value = value.filter(|value| !value.is_null());
         let header = visitor.headers.parameter(&parameter.name);
         match (value, header) {
             (None, None) => {}

@@ -37,8 +37,7 @@ pub(super) fn page(
     turn: &mut Turn<'_>,
 ) -> Result<(), Refusal<'static>> {
     let snapshot = turn.snapshot;
-    // MCP 2026-07-28, server/discover: what is not advertised does not exist.
-    if !snapshot.registry.offers(kind) {
+    if !result::offers(&snapshot.registry, kind) {
         return Err(Refusal::MethodNotFound);
     }
     let after = match request.params.and_then(|params| params.member("cursor")) {

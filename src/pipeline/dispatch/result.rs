@@ -3,13 +3,14 @@
 
 use crate::pipeline::envelope::Request;
 use crate::pipeline::snapshot::{Server, Snapshot};
-use crate::tools::Reply;
+use std::time::Duration;
+
+use crate::tools::{CacheScope, Registry, Reply, TaskSupport};
 use crate::tools::registry::Kind;
-use crate::tools::resource::{CacheScope, Hints};
 use crate::wire::json::encode::{encode_integer, encode_str};
 use crate::wire::jsonrpc::{Id, encode_result_start};
 use crate::wire::mcp::meta::TASKS_EXTENSION;
-use crate::wire::mcp::{Era, LIST_TTL_MS, Revision};
+use crate::wire::mcp::{Era, LIST_TTL, Revision};
 
 /// Whether a tool's content tells of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +27,7 @@ pub enum Shape {
     /// `tools/call`
     Tool,
     /// `resources/read`, with what caches may do.
-    Resource(Option<Hints>),
+    Resource(Option<(Duration, CacheScope)>),
     /// `prompts/get`
     Prompt,
     /// `completion/complete`
@@ -59,37 +60,53 @@ fn encode_instructions(out: &mut Vec<u8>, server: &Server) {
 }
 
 /// MCP 2026-07-28, caching hints. What a caller sees depends on its roles, so no cache may share it.
-fn encode_hints(out: &mut Vec<u8>, hints: Hints) {
+fn encode_hints(out: &mut Vec<u8>, (lifetime, scope): (Duration, CacheScope)) {
     out.extend_from_slice(b",\"ttlMs\":");
-    encode_integer(out, hints.ttl_ms);
-    out.extend_from_slice(match hints.scope {
+    encode_integer(out, u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX));
+    out.extend_from_slice(match scope {
         CacheScope::Private => b",\"cacheScope\":\"private\"".as_slice(),
         CacheScope::Public => b",\"cacheScope\":\"public\"".as_slice(),
     });
 }
 
 /// Of lists and of the server's description.
-const LIST_HINTS: Hints = Hints { ttl_ms: LIST_TTL_MS as u64, scope: CacheScope::Private };
+const LIST_HINTS: (Duration, CacheScope) = (LIST_TTL, CacheScope::Private);
 /// Of resources that say nothing themselves: stale at once.
-const READ_HINTS: Hints = Hints { ttl_ms: 0, scope: CacheScope::Private };
+const READ_HINTS: (Duration, CacheScope) = (Duration::ZERO, CacheScope::Private);
+
+/// Whether there is anything of the kind. Resources and their templates are one capability.
+// MCP 2026-07-28, server/discover: what is not advertised does not exist.
+pub(super) fn offers(registry: &Registry, kind: Kind) -> bool {
+    match kind {
+        Kind::Tools | Kind::Prompts => registry.count(kind) > 0,
+        Kind::Resources | Kind::Templates => {
+            registry.count(Kind::Resources) + registry.count(Kind::Templates) > 0
+        }
+    }
+}
+
+/// Whether a call of some tool may become a task.
+pub(super) fn has_tasks(registry: &Registry) -> bool {
+    registry.tools().any(|tool| tool.task_support() != TaskSupport::Never)
+}
 
 /// What the server can do, as far as it has something to do it with.
 fn encode_capabilities(out: &mut Vec<u8>, snapshot: &Snapshot, era: Era) {
     let registry = &snapshot.registry;
     out.extend_from_slice(b"{\"logging\":{}");
-    if registry.offers(Kind::Tools) {
+    if offers(registry, Kind::Tools) {
         out.extend_from_slice(b",\"tools\":{\"listChanged\":true}");
     }
-    if registry.offers(Kind::Resources) || registry.offers(Kind::Templates) {
+    if offers(registry, Kind::Resources) {
         out.extend_from_slice(b",\"resources\":{\"subscribe\":true,\"listChanged\":true}");
     }
-    if registry.offers(Kind::Prompts) {
+    if offers(registry, Kind::Prompts) {
         out.extend_from_slice(b",\"prompts\":{\"listChanged\":true}");
     }
-    if registry.completes() {
+    if registry.has_completers() {
         out.extend_from_slice(b",\"completions\":{}");
     }
-    if era == Era::Modern && registry.has_tasks() {
+    if era == Era::Modern && has_tasks(registry) {
         out.extend_from_slice(b",\"extensions\":{");
         encode_str(out, TASKS_EXTENSION);
         out.extend_from_slice(b":{}}");
@@ -231,7 +248,7 @@ fn encode_tool(out: &mut Vec<u8>, revision: Revision, reply: &Reply, is_error: I
     out.extend_from_slice(b"\"content\":[");
     out.extend_from_slice(reply.items());
     out.push(b']');
-    if let Some(structured) = reply.structured().filter(|structured| is_shown(structured, revision)) {
+    if let Some(structured) = reply.structured_json().filter(|structured| is_shown(structured, revision)) {
         out.extend_from_slice(b",\"structuredContent\":");
         out.extend_from_slice(structured);
     }

@@ -62,7 +62,7 @@ impl Brought {
     /// Tells the context before the handler starts.
     pub(in crate::pipeline) fn preload(self, context: &Context) {
         for (key, value) in self.known {
-            context.restore(&key, value.get().as_bytes());
+            context.preload(key, value.get().as_bytes().to_vec());
         }
         for (key, answer) in self.answers {
             context.preload(key, answer);
@@ -123,7 +123,7 @@ pub(in crate::pipeline) fn open(
                 return Err(Refusal::Params("each of inputResponses must be an object"));
             }
             // Unknown keys are ignored. A first request may bring answers nobody has asked for yet.
-            if state.as_ref().is_none_or(|state| state.asked.iter().any(|asked| asked == key)) {
+            if Context::is_answer_key(key) && state.as_ref().is_none_or(|state| state.asked.iter().any(|asked| asked == key)) {
                 let mut answer = Vec::new();
                 value.encode(&mut answer);
                 answers.push((key.to_owned(), answer));

@@ -2,7 +2,7 @@
 //! Never: a word about a task to anybody but the principal that made it.
 //! Next: `hub/task.rs`.
 
-use super::{Dispatched, Visitor};
+use super::{Dispatched, Visitor, result};
 use crate::pipeline::envelope::Request;
 use crate::pipeline::hub::key::Key;
 use crate::pipeline::hub::parcel::{TaskOperation, TaskRequest};
@@ -24,7 +24,7 @@ pub(super) fn ask<'i>(
     if !request.capabilities.has(Capability::Tasks) {
         return Err(Refusal::MissingCapability(Capability::Tasks));
     }
-    if !turn.snapshot.registry.has_tasks() {
+    if !result::has_tasks(&turn.snapshot.registry) {
         return Err(Refusal::MethodNotFound);
     }
     let member = |name| request.params.and_then(|params| params.member(name));
@@ -42,7 +42,10 @@ pub(super) fn ask<'i>(
             TaskOperation::Update(answers.collect())
         }
         Method::TasksCancel => TaskOperation::Cancel,
-        _ => TaskOperation::Show,
+        method => {
+            debug_assert!(method == Method::TasksGet, "dispatch sends three methods here");
+            TaskOperation::Show
+        }
     };
     let (owner, nonce, now) = (visitor.owner(request), turn.nonce(), turn.now);
     let to = turn.work.hub.mirror(owner, nonce, now).ok_or(Refusal::Overloaded)?;

@@ -65,7 +65,7 @@ impl Listen {
     /// Appends what is honoured, as the acknowledgement says it.
     pub fn encode_filter(&self, out: &mut Vec<u8>) {
         out.push(b'{');
-        let mut comma = |out: &mut Vec<u8>| {
+        let comma = |out: &mut Vec<u8>| {
             if out.last() != Some(&b'{') {
                 out.push(b',');
             }

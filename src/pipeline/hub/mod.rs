@@ -155,8 +155,10 @@ impl Hub {
     }
 
     pub(super) fn broadcast(&mut self, parcel: &Parcel) {
-        for shard in (0..self.shards).filter(|shard| *shard != self.shard) {
-            self.send(shard, parcel.clone());
+        for shard in 0..self.shards {
+            if shard != self.shard {
+                self.send(shard, parcel.clone());
+            }
         }
     }
 

@@ -8,6 +8,8 @@ pub mod name;
 pub mod revision;
 pub mod session;
 
+use std::time::Duration;
+
 pub use method::Method;
 pub use revision::{Era, Revision};
 
@@ -21,5 +23,5 @@ pub const UNSUPPORTED_PROTOCOL_VERSION: i32 = -32022;
 /// No such resource, in the legacy era.
 pub const RESOURCE_NOT_FOUND: i32 = -32002;
 
-/// How long a client may keep `server/discover` and list results, milliseconds.
-pub const LIST_TTL_MS: u32 = 60_000;
+/// How long a client may keep `server/discover` and list results.
+pub const LIST_TTL: Duration = Duration::from_secs(60);

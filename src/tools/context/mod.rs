@@ -7,6 +7,8 @@ mod mailbox;
 mod offload;
 mod questions;
 mod timers;
+#[cfg(test)]
+mod tests;
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};

@@ -8,6 +8,8 @@ pub(super) mod derive;
 pub(super) mod header;
 mod repeated;
 mod tape;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 

@@ -73,10 +73,6 @@ fn what_outruns_its_reader_loses_the_newest_of_its_kind_and_never_a_question() {
     context.log(LogLevel::Error, "last");
     let all = emitted(&context);
     assert_eq!(all.len(), EMISSIONS_MAX + 1);
-    assert!(
-        matches!(&all[0], Emission::Log(log) if log.data == "\"first\"")
-            || matches!(&all[62], Emission::Progress(_))
-    );
     let newest = all.iter().rev().find_map(|emission| match emission {
         Emission::Progress(report) => Some(report.progress),
         _ => None,

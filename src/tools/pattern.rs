@@ -2,6 +2,8 @@
 //! Never: a regular expression, or time beyond template pieces times length of the URI.
 //! Next: `template`, the user.
 
+use super::template::Bindings;
+
 /// Longest URI that is matched, bytes.
 const URI_BYTES_MAX: usize = 8 * 1024;
 /// Variables of one template.
@@ -44,7 +46,7 @@ impl Pattern {
         self.variables.iter().any(|own| own.name == variable)
     }
 
-    pub(super) fn matches(&self, uri: &str) -> Option<Vec<(String, String)>> {
+    pub(super) fn matches(&self, uri: &str) -> Option<Bindings> {
         if self.problem.is_some() || uri.len() > URI_BYTES_MAX {
             return None;
         }

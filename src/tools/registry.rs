@@ -4,6 +4,7 @@
 
 use super::schema::SchemaError;
 use super::shelf::Shelf;
+use super::template::Bindings;
 use super::{Prompt, Resource, ResourceTemplate, Tool, words};
 
 /// Longest name of a tool or prompt. MCP 2026-07-28, tools: 1 to 128 characters.
@@ -197,7 +198,7 @@ impl Registry {
     }
 
     /// The first template that `uri` is of the shape of, and what its variables stand for.
-    pub fn find_template(&self, uri: &str) -> Option<(usize, &ResourceTemplate, Vec<(String, String)>)> {
+    pub fn find_template(&self, uri: &str) -> Option<(usize, &ResourceTemplate, Bindings)> {
         self.templates
             .things()
             .enumerate()

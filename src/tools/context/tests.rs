@@ -75,7 +75,7 @@ fn what_outruns_its_reader_loses_the_newest_of_its_kind_and_never_a_question() {
     assert_eq!(all.len(), EMISSIONS_MAX + 1);
     let newest = all.iter().rev().find_map(|emission| match emission {
         Emission::Progress(report) => Some(report.progress),
-        _ => None,
+        Emission::Log(_) | Emission::Ask { .. } => None,
     });
     assert_eq!(newest, Some(199.0));
     assert!(all.iter().any(|emission| matches!(emission, Emission::Ask { key, .. } if &**key == "roots")));

@@ -57,6 +57,8 @@ const PATTERN_BYTES_MAX: usize = 1024 * 1024;
 pub(super) struct Schema {
     on_tape: Validator<Tape>,
     on_text: Validator<SerdeJson>,
+    /// What is wrong with `{}`, which absent arguments stand for.
+    on_empty: Option<Invalid>,
     is_object: bool,
 }
 
@@ -75,7 +77,9 @@ impl Schema {
             .map_err(told)?;
         let on_text =
             jsonschema::options().offline().with_pattern_options(patterns()).build(&schema).map_err(told)?;
-        Ok(Self { on_tape, on_text, is_object: is_object(&schema) })
+        let empty = Json::Object(serde_json::Map::new());
+        let on_empty = on_text.validate(&empty).err().map(|error| describe(&error));
+        Ok(Self { on_tape, on_text, on_empty, is_object: is_object(&schema) })
     }
 
     /// Whether it says that its values are objects.
@@ -92,10 +96,9 @@ impl Schema {
         self.on_tape.validate(place).map_err(|error| describe(&error))
     }
 
-    /// Checks `{}`, which absent arguments stand for.
+    /// Checks absent arguments.
     pub(super) fn check_empty(&self) -> Result<(), Invalid> {
-        let empty = Json::Object(serde_json::Map::new());
-        self.on_text.validate(&empty).map_err(|error| describe(&error))
+        self.on_empty.clone().map_or(Ok(()), Err)
     }
 
     /// Checks JSON text.

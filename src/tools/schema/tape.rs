@@ -65,10 +65,7 @@ impl<'a> Node<'a, Tape> for Place<'a> {
     }
 
     fn as_string(&self) -> Option<Cow<'a, str>> {
-        match self.shape() {
-            Shape::Text(text) => Some(Cow::Borrowed(text)),
-            _ => None,
-        }
+        if let Shape::Text(text) = self.shape() { Some(Cow::Borrowed(text)) } else { None }
     }
 
     fn as_number(&self) -> Option<TapeNumber> {
@@ -76,15 +73,12 @@ impl<'a> Node<'a, Tape> for Place<'a> {
             Shape::Signed(number) => Some(TapeNumber::Signed(number)),
             Shape::Unsigned(number) => Some(TapeNumber::Unsigned(number)),
             Shape::Float(number) => Some(TapeNumber::Float(number)),
-            _ => None,
+            Shape::Null | Shape::Bool(_) | Shape::Text(_) | Shape::Array(_) | Shape::Object(_) => None,
         }
     }
 
     fn as_boolean(&self) -> Option<bool> {
-        match self.shape() {
-            Shape::Bool(value) => Some(value),
-            _ => None,
-        }
+        if let Shape::Bool(value) = self.shape() { Some(value) } else { None }
     }
 
     fn is_null(&self) -> bool {

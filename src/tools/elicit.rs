@@ -140,7 +140,8 @@ fn read_form<T: DeserializeOwned>(json: &[u8], schema: &serde_json::Value) -> Re
         Action::Cancel => Ok(Elicited::Cancelled),
         Action::Accept => {
             let content = outcome.content.map_or("{}", RawValue::get);
-            let schema = Schema::compile(&schema.to_string()).map_err(|error| AskError::Unaskable(error.0))?;
+            let schema =
+                Schema::compile(&schema.to_string()).map_err(|error| AskError::Unaskable(error.0))?;
             schema.check_text(content.as_bytes()).map_err(AskError::Invalid)?;
             serde_json::from_str(content).map(Elicited::Accepted).map_err(malformed)
         }

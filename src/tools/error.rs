@@ -120,10 +120,7 @@ mod tests {
             (ToolError::internal("m"), Failure::Protocol { code: -32603, message: "m".into() }),
             (ToolError::invalid_params("m"), Failure::InvalidParams("m".into())),
             (ToolError::not_found(), Failure::NotFound),
-            (
-                AskError::Unsupported(Capability::Roots).into(),
-                Failure::MissingCapability(Capability::Roots),
-            ),
+            (AskError::Unsupported(Capability::Roots).into(), Failure::MissingCapability(Capability::Roots)),
             (AskError::Declined.into(), Failure::Message("the user declined".into())),
             (refused.into(), Failure::Message("the client refused: no".into())),
             (

@@ -7,7 +7,15 @@ use serde_json::{Map, Value, json};
 
 /// Keywords that a client's form understands, beside `type` and the lists of choices.
 const KEPT: &[&str] = &[
-    "title", "description", "default", "minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems",
+    "title",
+    "description",
+    "default",
+    "minimum",
+    "maximum",
+    "minLength",
+    "maxLength",
+    "minItems",
+    "maxItems",
 ];
 
 /// MCP 2026-07-28, elicitation: formats of strings.
@@ -64,9 +72,11 @@ fn member(property: &Value) -> Option<Value> {
                 let choices = choices(items)?;
                 let mut own = Map::from_iter([("type".to_owned(), Value::from("string"))]);
                 // MCP 2026-07-28, elicitation: a list of titled choices is `anyOf` inside `items`.
-                own.extend(choices.into_iter().map(|(name, value)| {
-                    (if name == "oneOf" { "anyOf".to_owned() } else { name }, value)
-                }));
+                own.extend(
+                    choices.into_iter().map(|(name, value)| {
+                        (if name == "oneOf" { "anyOf".to_owned() } else { name }, value)
+                    }),
+                );
                 if own.contains_key("anyOf") {
                     own.remove("type");
                 }
@@ -116,7 +126,10 @@ fn kind(property: &Map<String, Value>) -> Option<&str> {
 fn choices(property: &(impl Lookup + ?Sized)) -> Option<Map<String, Value>> {
     if let Some(plain) = property.look("enum").and_then(Value::as_array) {
         let words: Vec<Value> = plain.iter().filter(|value| !value.is_null()).cloned().collect();
-        return words.iter().all(Value::is_string).then(|| Map::from_iter([("enum".to_owned(), words.into())]));
+        return words
+            .iter()
+            .all(Value::is_string)
+            .then(|| Map::from_iter([("enum".to_owned(), words.into())]));
     }
     let mut titled = Vec::new();
     for option in property.look("oneOf")?.as_array()? {

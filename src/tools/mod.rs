@@ -3,6 +3,8 @@
 //! Never: a socket, a connection, a protocol revision.
 //! Next: `tool` for writing one, `demo` for three examples, `registry` for how they are found.
 
+#![doc = include_str!("GUIDE.md")]
+
 pub mod tool;
 mod typed;
 mod words;
@@ -29,6 +31,8 @@ pub mod registry;
 mod shelf;
 pub mod catalog;
 pub mod demo;
+#[cfg(test)]
+mod tests;
 
 pub use action::Running;
 pub use ask::{AskError, Capabilities, Capability};

@@ -2,6 +2,8 @@
 //! Never: a regular expression, or time beyond template pieces times length of the URI.
 //! Next: `template`, the user.
 
+use super::template::Bindings;
+
 /// Longest URI that is matched, bytes.
 const URI_BYTES_MAX: usize = 8 * 1024;
 /// Variables of one template.
@@ -44,55 +46,53 @@ impl Pattern {
         self.variables.iter().any(|own| own.name == variable)
     }
 
-    pub(super) fn matches(&self, uri: &str) -> Option<Vec<(String, String)>> {
+    pub(super) fn matches(&self, uri: &str) -> Option<Bindings> {
         if self.problem.is_some() || uri.len() > URI_BYTES_MAX {
             return None;
         }
         let rest = uri.strip_prefix(self.head.as_str())?;
-        let mut search = Search { rest, failed: vec![false; self.variables.len() * (rest.len() + 1)] };
-        let mut values = Vec::new();
-        search.find(&self.variables, 0, &mut values).then_some(())?;
+        let mut starts = vec![None; rest.len() + 1];
+        *starts.first_mut()? = Some(0);
+        let mut begun = Vec::with_capacity(self.variables.len());
+        for variable in &self.variables {
+            starts = variable.ends(rest, &starts);
+            begun.push(starts.clone());
+        }
+        // Backwards, since only what ends with the URI is a match. Where several are, the later variable takes more.
+        let mut next = rest.len();
+        let mut values = Vec::with_capacity(self.variables.len());
+        for (variable, begun) in self.variables.iter().zip(&begun).rev() {
+            let begin = (*begun.get(next)?)?;
+            let raw = rest.get(begin..next.checked_sub(variable.tail.len())?)?;
+            values.push((variable.name.clone(), value(raw, variable.spans_segments)?));
+            next = begin;
+        }
         values.reverse();
         Some(values)
     }
 }
 
-/// A search that never tries the same place twice.
-struct Search<'u> {
-    rest: &'u str,
-    /// By variables left and position.
-    failed: Vec<bool>,
-}
-
-impl Search<'_> {
-    /// Whether the variables match from `at` on; their values are appended last first.
-    fn find(&mut self, variables: &[Variable], at: usize, values: &mut Vec<(String, String)>) -> bool {
-        let Some((variable, others)) = variables.split_first() else { return at == self.rest.len() };
-        let seen = others.len() * (self.rest.len() + 1) + at;
-        if self.failed.get(seen).is_none_or(|failed| *failed) {
-            return false;
-        }
-        let rest = self.rest.get(at..).unwrap_or_default();
-        let reach = if variable.spans_segments { rest.len() } else { rest.find('/').unwrap_or(rest.len()) };
-        for end in 1..=reach {
-            let after = rest.get(end..).and_then(|after| after.strip_prefix(variable.tail.as_str()));
-            let Some(after) = after else { continue };
-            // The last variable takes all there is before its tail.
-            if others.is_empty() && !after.is_empty() {
-                continue;
+impl Variable {
+    /// For each place where the next variable may begin, where this one began; it may begin where `starts` says so.
+    /// One pass, whatever the URI.
+    fn ends(&self, rest: &str, starts: &[Option<usize>]) -> Vec<Option<usize>> {
+        let mut ends = vec![None; rest.len() + 1];
+        let mut first = None;
+        for (at, byte) in rest.bytes().enumerate() {
+            if first.is_none() && starts.get(at).is_some_and(Option::is_some) {
+                first = Some(at);
             }
-            let Some(value) = rest.get(..end).and_then(|raw| value(raw, variable.spans_segments)) else {
-                continue;
-            };
-            if self.find(others, self.rest.len() - after.len(), values) {
-                values.push((variable.name.clone(), value));
-                return true;
+            if byte == b'/' && !self.spans_segments {
+                first = None;
+            }
+            let end = at + 1;
+            let is_end =
+                rest.as_bytes().get(end..).is_some_and(|after| after.starts_with(self.tail.as_bytes()));
+            if let Some(next) = ends.get_mut(end + self.tail.len()).filter(|_| is_end) {
+                *next = first;
             }
         }
-        if let Some(failed) = self.failed.get_mut(seen) {
-            *failed = true;
-        }
-        false
+        ends
     }
 }
 
@@ -225,8 +225,8 @@ mod tests {
     #[test]
     fn a_hostile_uri_costs_no_more_than_its_length_times_the_template() {
         let template: String = (0..VARIABLES_MAX).map(|at| format!("{{+v{at}}}-")).collect();
-        let uri = format!("{}x", "-".repeat(2000));
-        // Tried without memory, this would be 2000 over 16.
+        let uri = format!("{}x", "-".repeat(URI_BYTES_MAX - 1));
+        // Tried one by one, these are more ways than there are atoms.
         assert_eq!(matched(&template, &uri), None);
     }
 }

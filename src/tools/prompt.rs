@@ -27,6 +27,8 @@ pub struct Prompt {
     arguments: Vec<Argument>,
     completers: Vec<Completer>,
     action: Action,
+    /// How many arguments there were when the function was given, which checks them.
+    checked: Option<usize>,
 }
 
 struct Argument {
@@ -43,17 +45,29 @@ impl Prompt {
             arguments: Vec::new(),
             completers: Vec::new(),
             action: Action::immediate(|_, _| Ok(())),
+            checked: None,
         }
     }
 
-    /// What it gives. Required arguments are there; others may be absent.
+    /// What it gives. Required arguments are there; others may be absent. Comes after the arguments.
     #[must_use]
     pub fn get<F>(mut self, function: impl Fn(Arguments, Context) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Result<Messages, ToolError>> + 'static,
     {
+        self.checked = Some(self.arguments.len());
+        let required: Vec<String> = self
+            .arguments
+            .iter()
+            .filter(|argument| argument.is_required)
+            .map(|argument| argument.name.clone())
+            .collect();
         self.action = Action::deferred(move |call, context| {
-            let filling = function(Arguments::read(call)?, context);
+            let arguments = Arguments::read(call)?;
+            if let Some(missing) = required.iter().find(|name| arguments.value(name).is_none()) {
+                return Err(ToolError::invalid_params(format!("argument {missing:?} is required")));
+            }
+            let filling = function(arguments, context);
             Ok(async move {
                 let mut reply = Reply::new();
                 filling.await?.fill(&mut reply);
@@ -66,6 +80,7 @@ impl Prompt {
     /// What it gives, when that never changes.
     #[must_use]
     pub fn fixed(mut self, messages: Messages) -> Self {
+        self.checked = None;
         self.action = Action::immediate(move |_, reply| {
             messages.clone().fill(reply);
             Ok(())
@@ -145,6 +160,9 @@ impl Prompt {
         let twice = seen.find(|(at, one)| self.arguments.iter().skip(at + 1).any(|two| one.name == two.name));
         if let Some((_, argument)) = twice {
             return Some(format!("the argument {:?} stands twice", argument.name));
+        }
+        if self.checked.is_some_and(|checked| checked != self.arguments.len()) {
+            return Some("declare all arguments before `get`".into());
         }
         let known = |name: &str| self.arguments.iter().any(|argument| argument.name == name);
         let unknown = self.completers.iter().find(|completer| !known(&completer.argument))?;

@@ -4,6 +4,7 @@
 
 use super::schema::SchemaError;
 use super::shelf::Shelf;
+use super::template::Bindings;
 use super::{Prompt, Resource, ResourceTemplate, Tool, words};
 
 /// Longest name of a tool or prompt. MCP 2026-07-28, tools: 1 to 128 characters.
@@ -95,8 +96,7 @@ impl Registry {
     /// When the name is malformed or taken, or a schema can not be used.
     pub fn register(&mut self, tool: Tool) -> Result<(), RegistryError> {
         check_name(tool.name())?;
-        tool.check()
-            .map_err(|error| RegistryError::Schema { name: tool.name().to_owned(), error })?;
+        tool.check().map_err(|error| RegistryError::Schema { name: tool.name().to_owned(), error })?;
         let listing = words::list_tool(&tool, tool.output_schema_text());
         let legacy = match tool.output_schema_text() {
             // MCP 2025-11-25, tools: an output schema is that of an object.
@@ -198,7 +198,7 @@ impl Registry {
     }
 
     /// The first template that `uri` is of the shape of, and what its variables stand for.
-    pub fn find_template(&self, uri: &str) -> Option<(usize, &ResourceTemplate, Vec<(String, String)>)> {
+    pub fn find_template(&self, uri: &str) -> Option<(usize, &ResourceTemplate, Bindings)> {
         self.templates
             .things()
             .enumerate()

@@ -5,7 +5,6 @@ use std::future::Future;
 use std::time::Duration;
 
 use super::action::Action;
-use super::call::Subject;
 use super::words::{Icon, Object, Words};
 use super::{Annotations, Contents, Context, Reply, ToolError};
 
@@ -179,16 +178,6 @@ impl Resource {
 
     pub(super) fn listing(&self) -> Vec<u8> {
         self.traits.list("uri", &self.uri, self.size)
-    }
-}
-
-/// The URI a call asks for.
-pub(super) fn asked_uri<'c>(subject: Subject<'c>) -> Result<(&'c str, &'c [(String, String)]), ToolError> {
-    match subject {
-        Subject::Resource { uri, variables } => Ok((uri, variables)),
-        Subject::Tool | Subject::Prompt | Subject::Completion { .. } => {
-            Err(ToolError::internal("a resource was called for something else"))
-        }
     }
 }
 

@@ -6,16 +6,20 @@ use std::future::Future;
 use std::time::Duration;
 
 use super::action::Action;
+use super::call::Subject;
 use super::completions::{self, Arguments, Completer, Completions};
 use super::pattern::Pattern;
-use super::resource::{CacheScope, Traits, asked_uri, reply};
+use super::resource::{CacheScope, Traits, reply};
 use super::words::Icon;
 use super::{Annotations, Contents, Context, ToolError};
+
+/// The variables of a template and what they stand for, in order.
+pub type Bindings = Vec<(String, String)>;
 
 /// What the variables of a template stand for in one URI.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Variables {
-    values: Vec<(String, String)>,
+    values: Bindings,
 }
 
 impl Variables {
@@ -66,7 +70,9 @@ impl ResourceTemplate {
     {
         let own_mime = mime.to_owned();
         let action = Action::deferred(move |call, context| {
-            let (uri, variables) = asked_uri(call.subject())?;
+            let Subject::Resource { uri, variables } = call.subject() else {
+                return Err(ToolError::internal("a resource was called for something else"));
+            };
             let (uri, mime) = (uri.to_owned(), own_mime.clone());
             let reading = function(Variables { values: variables.to_vec() }, context);
             Ok(async move { reading.await.map(|contents| reply(&contents, &uri, &mime)) })
@@ -155,7 +161,7 @@ impl ResourceTemplate {
     }
 
     /// What the variables stand for in `uri`, when it is of this shape.
-    pub(super) fn matches(&self, uri: &str) -> Option<Vec<(String, String)>> {
+    pub(super) fn matches(&self, uri: &str) -> Option<Bindings> {
         self.pattern.matches(uri)
     }
 

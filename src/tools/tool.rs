@@ -296,9 +296,8 @@ impl Tool {
     /// # Errors
     /// What is wrong, and where.
     pub fn validate(&self, arguments: Option<Value<'_, '_>>) -> Result<(), Invalid> {
-        let compiled = self
-            .compiled()
-            .map_err(|error| Invalid { path: String::new(), sentence: error.to_string() })?;
+        let compiled =
+            self.compiled().map_err(|error| Invalid { path: String::new(), sentence: error.to_string() })?;
         match arguments {
             Some(arguments) => {
                 compiled.input.check(arguments)?;

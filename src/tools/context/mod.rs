@@ -7,6 +7,8 @@ mod mailbox;
 mod offload;
 mod questions;
 mod timers;
+#[cfg(test)]
+mod tests;
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
@@ -215,10 +217,10 @@ impl Context {
     ///
     /// # Panics
     /// When `work` does.
-    pub fn offload<R: Send + 'static>(
+    pub fn offload<R: Send + 'static, W: FnOnce() -> R + Send + 'static>(
         &self,
-        work: impl FnOnce() -> R + Send + 'static,
-    ) -> impl Future<Output = Result<R, ToolError>> {
+        work: W,
+    ) -> impl Future<Output = Result<R, ToolError>> + use<R, W> {
         offload::start(&self.shared.client.offload, work)
     }
 
@@ -268,11 +270,7 @@ impl Context {
     }
 
     /// Polls the call's future once, and remembers whom to wake.
-    pub(crate) fn poll<T>(
-        &self,
-        future: Pin<&mut (dyn Future<Output = T> + '_)>,
-        waker: &Waker,
-    ) -> Poll<T> {
+    pub(crate) fn poll<T>(&self, future: Pin<&mut (dyn Future<Output = T> + '_)>, waker: &Waker) -> Poll<T> {
         let is_known = self.shared.waker.borrow().as_ref().is_some_and(|known| known.will_wake(waker));
         if !is_known {
             *self.shared.waker.borrow_mut() = Some(waker.clone());

@@ -37,10 +37,10 @@ impl<R> Drop for Sender<R> {
     }
 }
 
-pub(super) fn start<R: Send + 'static>(
+pub(super) fn start<R: Send + 'static, W: FnOnce() -> R + Send + 'static>(
     offload: &Offload,
-    work: impl FnOnce() -> R + Send + 'static,
-) -> impl Future<Output = Result<R, ToolError>> {
+    work: W,
+) -> impl Future<Output = Result<R, ToolError>> + use<R, W> {
     let landing = Arc::new(Landing {
         value: ArrayQueue::new(1),
         is_over: AtomicBool::new(false),
@@ -99,7 +99,6 @@ impl Remote {
             }
         }
     }
-
 }
 
 /// What a blocking tool has of its context: it may be used on any thread.

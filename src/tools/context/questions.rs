@@ -87,7 +87,9 @@ impl Questions {
     /// Notes a new question that waits.
     pub(super) fn open_one(&mut self, key: &str, waker: &Waker) -> Result<(), AskError> {
         if key.is_empty() || is_remembered_key(key) {
-            return Err(AskError::Unaskable(format!("the key {key:?} is empty or begins with {REMEMBERED:?}")));
+            return Err(AskError::Unaskable(format!(
+                "the key {key:?} is empty or begins with {REMEMBERED:?}"
+            )));
         }
         if self.open() >= ASKS_MAX {
             return Err(AskError::TooMany);

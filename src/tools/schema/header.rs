@@ -13,8 +13,18 @@ const KEYWORD: &str = "x-mcp-header";
 const NAMED: &[&str] = &["patternProperties", "$defs", "definitions", "dependentSchemas"];
 /// One subschema.
 const SINGLE: &[&str] = &[
-    "items", "additionalItems", "additionalProperties", "unevaluatedItems", "unevaluatedProperties", "contains",
-    "propertyNames", "not", "if", "then", "else", "contentSchema",
+    "items",
+    "additionalItems",
+    "additionalProperties",
+    "unevaluatedItems",
+    "unevaluatedProperties",
+    "contains",
+    "propertyNames",
+    "not",
+    "if",
+    "then",
+    "else",
+    "contentSchema",
 ];
 /// Lists of subschemas.
 const LISTED: &[&str] = &["allOf", "anyOf", "oneOf", "prefixItems", "items"];
@@ -50,7 +60,11 @@ pub(in crate::tools) fn collect(schema: &Json) -> Result<Vec<ParameterHeader>, S
 }
 
 /// `path` is none where `properties` alone do not lead.
-fn walk(schema: &Json, path: Option<Vec<String>>, found: &mut Vec<ParameterHeader>) -> Result<(), SchemaError> {
+fn walk(
+    schema: &Json,
+    path: Option<Vec<String>>,
+    found: &mut Vec<ParameterHeader>,
+) -> Result<(), SchemaError> {
     let Json::Object(members) = schema else { return Ok(()) };
     if let Some(name) = members.get(KEYWORD) {
         let header = declared(name, members.get("type"), path.as_deref())?;
@@ -84,7 +98,11 @@ fn walk(schema: &Json, path: Option<Vec<String>>, found: &mut Vec<ParameterHeade
     Ok(())
 }
 
-fn declared(name: &Json, kind: Option<&Json>, path: Option<&[String]>) -> Result<ParameterHeader, SchemaError> {
+fn declared(
+    name: &Json,
+    kind: Option<&Json>,
+    path: Option<&[String]>,
+) -> Result<ParameterHeader, SchemaError> {
     let name = name.as_str().unwrap_or_default();
     let refused = |why: &str| Err(SchemaError(format!("{KEYWORD} {name:?} {why}")));
     // RFC 9110 5.6.2: a token.

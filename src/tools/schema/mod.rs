@@ -8,6 +8,8 @@ pub(super) mod derive;
 pub(super) mod header;
 mod repeated;
 mod tape;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 
@@ -55,6 +57,8 @@ const PATTERN_BYTES_MAX: usize = 1024 * 1024;
 pub(super) struct Schema {
     on_tape: Validator<Tape>,
     on_text: Validator<SerdeJson>,
+    /// What is wrong with `{}`, which absent arguments stand for.
+    on_empty: Option<Invalid>,
     is_object: bool,
 }
 
@@ -63,7 +67,8 @@ impl Schema {
     /// When `text` is no JSON Schema that can be used without asking anyone.
     pub(super) fn compile(text: &str) -> Result<Self, SchemaError> {
         let schema = parse(text)?;
-        let patterns = || PatternOptions::regex().size_limit(PATTERN_BYTES_MAX).dfa_size_limit(PATTERN_BYTES_MAX);
+        let patterns =
+            || PatternOptions::regex().size_limit(PATTERN_BYTES_MAX).dfa_size_limit(PATTERN_BYTES_MAX);
         let told = |error: ValidationError<'_>| SchemaError(describe_schema(&error));
         let on_tape = jsonschema::options_for::<Tape>()
             .offline()
@@ -72,7 +77,9 @@ impl Schema {
             .map_err(told)?;
         let on_text =
             jsonschema::options().offline().with_pattern_options(patterns()).build(&schema).map_err(told)?;
-        Ok(Self { on_tape, on_text, is_object: is_object(&schema) })
+        let empty = Json::Object(serde_json::Map::new());
+        let on_empty = on_text.validate(&empty).err().map(|error| describe(&error));
+        Ok(Self { on_tape, on_text, on_empty, is_object: is_object(&schema) })
     }
 
     /// Whether it says that its values are objects.
@@ -89,10 +96,9 @@ impl Schema {
         self.on_tape.validate(place).map_err(|error| describe(&error))
     }
 
-    /// Checks `{}`, which absent arguments stand for.
+    /// Checks absent arguments.
     pub(super) fn check_empty(&self) -> Result<(), Invalid> {
-        let empty = Json::Object(serde_json::Map::new());
-        self.on_text.validate(&empty).map_err(|error| describe(&error))
+        self.on_empty.clone().map_or(Ok(()), Err)
     }
 
     /// Checks JSON text.
@@ -128,7 +134,10 @@ fn describe_schema(error: &ValidationError<'_>) -> String {
 
 fn describe(error: &ValidationError<'_>) -> Invalid {
     let mut path = error.instance_path().to_string();
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the library's list; its own words serve for the rest")]
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the library's list; its own words serve for the rest"
+    )]
     let sentence = match error.kind() {
         // The path says which one, so that it is found in a large object.
         ValidationErrorKind::Required { property } => {

@@ -65,10 +65,7 @@ impl<'a> Node<'a, Tape> for Place<'a> {
     }
 
     fn as_string(&self) -> Option<Cow<'a, str>> {
-        match self.shape() {
-            Shape::Text(text) => Some(Cow::Borrowed(text)),
-            _ => None,
-        }
+        if let Shape::Text(text) = self.shape() { Some(Cow::Borrowed(text)) } else { None }
     }
 
     fn as_number(&self) -> Option<TapeNumber> {
@@ -76,15 +73,12 @@ impl<'a> Node<'a, Tape> for Place<'a> {
             Shape::Signed(number) => Some(TapeNumber::Signed(number)),
             Shape::Unsigned(number) => Some(TapeNumber::Unsigned(number)),
             Shape::Float(number) => Some(TapeNumber::Float(number)),
-            _ => None,
+            Shape::Null | Shape::Bool(_) | Shape::Text(_) | Shape::Array(_) | Shape::Object(_) => None,
         }
     }
 
     fn as_boolean(&self) -> Option<bool> {
-        match self.shape() {
-            Shape::Bool(value) => Some(value),
-            _ => None,
-        }
+        if let Shape::Bool(value) = self.shape() { Some(value) } else { None }
     }
 
     fn is_null(&self) -> bool {
@@ -107,9 +101,9 @@ impl<'a> Node<'a, Tape> for Place<'a> {
             (Shape::Text(text), Tree::String(expected)) => text == expected,
             (Shape::Bool(value), Tree::Bool(expected)) => value == *expected,
             (Shape::Null, Tree::Null) => true,
-            (Shape::Signed(_) | Shape::Unsigned(_) | Shape::Float(_), Tree::Number(expected)) => self
-                .as_number()
-                .is_some_and(|number| jsonschema::json::cmp::equal_numbers(&number, expected)),
+            (Shape::Signed(_) | Shape::Unsigned(_) | Shape::Float(_), Tree::Number(expected)) => {
+                self.as_number().is_some_and(|number| jsonschema::json::cmp::equal_numbers(&number, expected))
+            }
             (Shape::Array(_), Tree::Array(_)) | (Shape::Object(_), Tree::Object(_)) => {
                 jsonschema::json::cmp::equal(&self.to_value(), expected)
             }

@@ -17,6 +17,8 @@ use mcpring::pipeline::admit::RateKey;
 use mcpring::pipeline::connection::Connection;
 use mcpring::pipeline::event::Count;
 use mcpring::pipeline::snapshot::{Security, Snapshot};
+use mcpring::tools::Tool;
+use mcpring::wire::json::{JsonLimits, PADDING, Scratch};
 use mcpring::wire::mcp::Revision;
 use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{ConnectionState, EncodeError, InsufficientSizeError, UnbufferedStatus};
@@ -349,6 +351,28 @@ fn report_calls(report: &mut Report) {
     println!("       tools/call over TLS, rustls' own: {} allocations a request", each(rustls));
 }
 
+/// What checking arguments against a schema of five properties costs.
+fn report_validation(report: &mut Report) {
+    let schema = r#"{"type":"object","properties":{"name":{"type":"string","minLength":1},"count":{"type":"integer",
+        "minimum":1},"ratio":{"type":"number"},"kind":{"enum":["round","flat"]},"tags":{"type":"array","items":{"type":
+        "string"}}},"required":["name","count","kind"],"additionalProperties":false}"#;
+    let tool =
+        Tool::immediate::<serde_json::Value>("five", "Takes five.", |_, _| Ok(())).input_schema(schema);
+    let arguments = br#"{"name":"ring","count":7,"ratio":0.5,"kind":"round","tags":["a","b"]}"#;
+    let mut padded = arguments.to_vec();
+    padded.resize(arguments.len() + PADDING, 0);
+    let mut scratch = Scratch::default();
+    let limits = JsonLimits { depth_max: 64, nodes_max: 1000 };
+    let document = scratch.decode(&mut padded, arguments.len(), limits).expect("the arguments are JSON");
+    tool.validate(Some(document.root())).expect("the arguments satisfy the schema");
+    let (allocations, ()) = count(|| {
+        for _ in 0..REQUESTS {
+            tool.validate(Some(document.root())).expect("the arguments satisfy the schema");
+        }
+    });
+    report.allocations("validation of five properties", allocations, 0);
+}
+
 /// What "no" costs.
 fn report_refusals(report: &mut Report) {
     let call = String::from_utf8(echo("1", "hello")).expect("text");
@@ -406,6 +430,7 @@ fn report_held(report: &mut Report) {
 fn main() -> ExitCode {
     let mut report = Report::default();
     report_calls(&mut report);
+    report_validation(&mut report);
     report_refusals(&mut report);
     report_held(&mut report);
     let Report { passed, failed } = report;

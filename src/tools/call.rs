@@ -1,4 +1,4 @@
-//! One call as a tool sees it: its arguments, who is calling, and when.
+//! One call as a tool sees it: its arguments, what it is about, who is calling, and when.
 //! Next: `context`, for tools that take their time.
 
 use std::time::{Duration, SystemTime};
@@ -9,6 +9,29 @@ use super::ToolError;
 use crate::wire::json::Value;
 use crate::wire::json::value::SpareTape;
 
+/// What a call is about, beside its arguments.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Subject<'c> {
+    /// A tool is called.
+    Tool,
+    /// A resource is read.
+    Resource {
+        /// The URI as the client wrote it.
+        uri: &'c str,
+        /// What a template's variables stand for; empty for a resource with a fixed URI.
+        variables: &'c [(String, String)],
+    },
+    /// A prompt is filled in.
+    Prompt,
+    /// Values for an argument of a prompt or template are suggested.
+    Completion {
+        /// The argument's name.
+        argument: &'c str,
+        /// What was typed so far.
+        value: &'c str,
+    },
+}
+
 /// A call that has been authenticated, admitted and authorized.
 #[derive(Clone, Copy)]
 pub struct Call<'c> {
@@ -16,6 +39,7 @@ pub struct Call<'c> {
     spare: &'c SpareTape,
     principal: &'c str,
     unix_ms: u64,
+    subject: Subject<'c>,
 }
 
 impl<'c> Call<'c> {
@@ -24,8 +48,9 @@ impl<'c> Call<'c> {
         spare: &'c SpareTape,
         principal: &'c str,
         unix_ms: u64,
+        subject: Subject<'c>,
     ) -> Self {
-        Self { arguments, spare, principal, unix_ms }
+        Self { arguments, spare, principal, unix_ms, subject }
     }
 
     /// Reads the arguments into `T`. Strings of `T` may borrow (`&'c str`), which costs no allocation.
@@ -50,6 +75,15 @@ impl<'c> Call<'c> {
     /// The wall clock when the call arrived.
     pub fn now(&self) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_millis(self.unix_ms)
+    }
+
+    pub(crate) fn subject(&self) -> Subject<'c> {
+        self.subject
+    }
+
+    /// The arguments as they were decoded.
+    pub(super) fn arguments(&self) -> Option<Value<'c, 'c>> {
+        self.arguments
     }
 }
 

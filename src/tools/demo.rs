@@ -9,8 +9,7 @@ use serde::Deserialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::registry::RegistryError;
-use super::{Progress, Registry, Reply, Tool, ToolError};
+use super::{Progress, Registry, RegistryError, Reply, Tool, ToolError};
 
 /// The names [`demo`] knows.
 pub const DEMO_TOOLS: &[&str] = &["echo", "time", "countdown"];

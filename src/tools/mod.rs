@@ -3,16 +3,57 @@
 //! Never: a socket, a connection, a protocol revision.
 //! Next: `tool` for writing one, `demo` for three examples, `registry` for how they are found.
 
-pub mod call;
-pub mod context;
-pub mod demo;
-pub mod registry;
-pub mod reply;
-pub mod tool;
+#![doc = include_str!("GUIDE.md")]
 
+pub mod tool;
+mod typed;
+mod words;
+pub(crate) mod action;
+pub mod call;
+pub mod reply;
+pub mod block;
+pub mod error;
+pub mod resource;
+pub mod template;
+mod pattern;
+pub mod contents;
+pub mod prompt;
+pub mod messages;
+pub mod completions;
+pub mod context;
+pub mod ask;
+pub mod elicit;
+mod form;
+pub mod sampling;
+pub mod log;
+pub mod schema;
+pub mod registry;
+mod shelf;
+pub mod catalog;
+pub mod demo;
+#[cfg(test)]
+mod tests;
+
+pub use action::Running;
+pub use ask::{AskError, Capabilities, Capability};
+pub use block::{Annotations, Block, Role};
 pub use call::Call;
-pub use context::{Context, Progress};
+pub use catalog::{Catalog, Change};
+pub use completions::{Arguments, Completions};
+pub use contents::Contents;
+pub use context::{BlockingContext, Context, Progress};
 pub use demo::{DEMO_TOOLS, demo};
-pub use registry::Registry;
-pub use reply::{Reply, ToolError};
-pub use tool::{Running, Tool};
+pub use elicit::{Elicited, Root};
+pub use error::ToolError;
+pub use log::{LogLevel, LogMessage};
+pub use messages::Messages;
+pub use prompt::Prompt;
+pub use registry::{Entry, Kind, Registry, RegistryError};
+pub use reply::{IntoReply, Reply, Structured};
+pub use resource::{CacheScope, Resource};
+pub use sampling::{Sampled, Sampling};
+pub use schema::Invalid;
+pub use schema::header::{HeaderKind, ParameterHeader};
+pub use template::{ResourceTemplate, Variables};
+pub use tool::{TaskSupport, Tool};
+pub use words::Icon;

@@ -26,4 +26,9 @@ pub(crate) struct Exception {
 }
 
 /// Kept short: ten of these mean that the law or the design is wrong.
-pub(crate) const EXCEPTIONS: &[Exception] = &[];
+pub(crate) const EXCEPTIONS: &[Exception] = &[Exception {
+    law: "below_shard_nothing_touches_the_world",
+    path: "src/tools/catalog.rs",
+    found: "Mutex",
+    reason: "an author edits the catalogue from any thread; no request ever takes its lock",
+}];

@@ -15,8 +15,10 @@ use super::event::Count;
 use super::respond::Refusal;
 use super::seal::principal_digest;
 use super::turn::Turn;
-use crate::tools::tool::Action;
-use crate::tools::{Call, Context, Reply, ToolError};
+use crate::tools::action::Action;
+use crate::tools::call::Subject;
+use crate::tools::context::Client;
+use crate::tools::{Call, Capabilities, Context, Reply, ToolError};
 use crate::wire::jsonrpc::Id;
 use crate::wire::mcp::session::Claims;
 use crate::wire::mcp::{Method, Revision};
@@ -102,10 +104,14 @@ fn call(
     if arguments.is_some_and(|arguments| !arguments.is_object()) {
         return Err(Refusal::Params("arguments must be an object"));
     }
+    if let Err(invalid) = tool.validate(arguments) {
+        let outcome = Err(CallFailure::Tool(ToolError::new(format!("invalid arguments: {invalid}"))));
+        return conclude(outcome, request.id, request.revision, turn).map(|()| Dispatched::Answered);
+    }
     let outcome = match tool.action() {
         Action::Immediate(function) => {
             let mut reply = Reply::with_memory(std::mem::take(&mut turn.work.content));
-            let call = Call::new(arguments, &turn.work.spare, &principal.id, turn.now.unix_ms);
+            let call = Call::new(arguments, &turn.work.spare, &principal.id, turn.now.unix_ms, Subject::Tool);
             match catch_unwind(AssertUnwindSafe(|| function(&call, &mut reply))) {
                 Ok(Ok(())) => Ok(reply),
                 Ok(Err(error)) => Err(CallFailure::Tool(error)),
@@ -113,8 +119,17 @@ fn call(
             }
         }
         Action::Deferred(start) => {
-            let context = Context::new(principal.id.clone(), turn.now.ms);
-            let call = Call::new(arguments, &turn.work.spare, &principal.id, turn.now.unix_ms);
+            let context = Context::new(
+                principal.id.clone(),
+                turn.now.ms,
+                Client {
+                    capabilities: Capabilities::default(),
+                    log_level: None,
+                    wants_progress: request.progress_token.is_some(),
+                    offload: std::sync::Arc::new(|_| false),
+                },
+            );
+            let call = Call::new(arguments, &turn.work.spare, &principal.id, turn.now.unix_ms, Subject::Tool);
             match catch_unwind(AssertUnwindSafe(|| start(&call, context.clone()))) {
                 Ok(Ok(future)) => {
                     let running = RunningCall::new(future, context, request, tool.shared_name(), turn);
@@ -152,7 +167,7 @@ pub fn conclude(
     match outcome {
         Ok(reply) => {
             turn.count(Count::DispatchCompleted);
-            let content = reply.into_content();
+            let content = reply.into_memory();
             result::encode_content(&mut turn.work.body, id, revision, turn.snapshot, &content, IsError::No);
             turn.work.content = content;
             Ok(())
@@ -161,7 +176,7 @@ pub fn conclude(
             turn.count(Count::DispatchFailed);
             let mut reply = Reply::with_memory(std::mem::take(&mut turn.work.content));
             reply.text(error.message());
-            let content = reply.into_content();
+            let content = reply.into_memory();
             result::encode_content(&mut turn.work.body, id, revision, turn.snapshot, &content, IsError::Yes);
             turn.work.content = content;
             Ok(())

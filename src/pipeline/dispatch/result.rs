@@ -3,6 +3,7 @@
 
 use crate::pipeline::envelope::Request;
 use crate::pipeline::snapshot::{Server, Snapshot};
+use crate::tools::Kind;
 use crate::wire::json::encode::{encode_integer, encode_str};
 use crate::wire::jsonrpc::{Id, encode_result_start};
 use crate::wire::mcp::{Era, LIST_TTL_MS, Revision};
@@ -72,15 +73,15 @@ pub fn encode_tools(out: &mut Vec<u8>, request: &Request<'_, '_>, snapshot: &Sna
     }
     out.extend_from_slice(b"\"tools\":[");
     let mut is_first = true;
-    for (tool, listing) in snapshot.registry.listings().enumerate() {
-        if !snapshot.policy.allows_tool(roles, tool) {
+    for entry in snapshot.registry.entries(Kind::Tools) {
+        if !snapshot.policy.allows_tool(roles, entry.index) {
             continue;
         }
         if !is_first {
             out.push(b',');
         }
         is_first = false;
-        out.extend_from_slice(listing);
+        out.extend_from_slice(entry.listing);
     }
     out.push(b']');
     if request.revision.era() == Era::Modern {

@@ -10,7 +10,7 @@ use std::task::Poll;
 use super::CallFailure;
 use crate::pipeline::envelope::Request;
 use crate::pipeline::turn::{Now, Turn};
-use crate::tools::context::poll_once;
+use crate::tools::context::Emission;
 use crate::tools::{Context, Progress, Reply, Running};
 use crate::wire::json::encode::{encode_integer, encode_str};
 use crate::wire::jsonrpc::Id;
@@ -78,8 +78,8 @@ impl RunningCall {
     /// Polls the tool once; ready with its outcome, at the latest at its deadline.
     pub fn poll(&mut self, now: Now, turn: &Turn<'_>) -> Poll<Result<Reply, CallFailure>> {
         self.context.advance(now.ms);
-        let future = self.future.as_mut();
-        match catch_unwind(AssertUnwindSafe(|| poll_once(future, turn.waker))) {
+        let (future, context) = (self.future.as_mut(), &self.context);
+        match catch_unwind(AssertUnwindSafe(|| context.poll(future, turn.waker))) {
             Ok(Poll::Ready(outcome)) => Poll::Ready(outcome.map_err(CallFailure::Tool)),
             Ok(Poll::Pending) if now.ms >= self.deadline_ms => Poll::Ready(Err(CallFailure::TimedOut)),
             Ok(Poll::Pending) => Poll::Pending,
@@ -109,7 +109,10 @@ impl RunningCall {
 
     /// Appends the oldest progress report as a notification; false when there is none, or none is wanted.
     pub fn encode_progress(&self, out: &mut Vec<u8>) -> bool {
-        let (Some(report), Some(token)) = (self.context.poll_progress(), &self.token) else { return false };
+        let (Some(Emission::Progress(report)), Some(token)) = (self.context.poll_emission(), &self.token)
+        else {
+            return false;
+        };
         let Progress { progress, total, message } = report;
         out.extend_from_slice(
             b"{\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{\"progressToken\":",

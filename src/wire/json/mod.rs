@@ -5,11 +5,15 @@
 
 pub mod encode;
 pub mod value;
+mod tree;
+mod shape;
 #[cfg(test)]
 mod tests;
 
 use simd_json::{Buffers, ErrorType, Node, Tape};
 
+pub use shape::Shape;
+pub use tree::Elements;
 pub use value::Value;
 
 /// Bytes that must follow a message in its buffer, with any content.

@@ -77,7 +77,7 @@ impl<'t, 'i> Value<'t, 'i> {
         parsed
     }
 
-    fn own_nodes(self) -> &'t [Node<'i>] {
+    pub(super) fn own_nodes(self) -> &'t [Node<'i>] {
         self.nodes.get(..extent(self.nodes)).unwrap_or_default()
     }
 }

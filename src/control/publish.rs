@@ -205,8 +205,9 @@ pub fn build_snapshot(
     generation: u64,
     kept: &Kept,
 ) -> Result<Arc<Snapshot>, Vec<Problem>> {
-    let registry = tools::demo(&config.native)
-        .map_err(|error| vec![Problem::error("E0360", format!("native.enable: {error}"))])?;
+    let registry = tools::native(&config.native)
+        .map_err(|error| vec![Problem::error("E0360", format!("native.enable: {error}"))])?
+        .registry();
     let policy = Policy::compile(&config.roles, &registry).map_err(|error| {
         let role = config.roles.get(error.role).map_or("?", |role| role.name.as_str());
         let what = format!("roles.{role}: pattern \"{}\": {}", error.pattern.escape_debug(), error.reason);
@@ -221,7 +222,7 @@ pub fn build_snapshot(
         keys,
         policy,
         rate_limits: config.rate_limits.clone(),
-        registry: Arc::new(registry),
+        registry,
         access_log: config.log.access_log,
         sealer: Arc::clone(&kept.sealer),
     }))

@@ -44,17 +44,22 @@ struct Countdown {
 pub fn demo(names: &[String]) -> Result<Registry, RegistryError> {
     let mut registry = Registry::default();
     for name in names {
-        let tool = match name.as_str() {
-            "echo" => echo(),
-            "time" => time(),
-            "countdown" => countdown(),
-            _ => {
-                return Err(RegistryError::Unknown { name: name.clone(), known: DEMO_TOOLS.join(", ") });
-            }
-        };
-        registry.register(tool)?;
+        registry.register(demo_tool(name)?)?;
     }
     Ok(registry)
+}
+
+/// The demo tool of that name.
+///
+/// # Errors
+/// When there is none.
+pub fn demo_tool(name: &str) -> Result<Tool, RegistryError> {
+    match name {
+        "echo" => Ok(echo()),
+        "time" => Ok(time()),
+        "countdown" => Ok(countdown()),
+        _ => Err(RegistryError::Unknown { name: name.to_owned(), known: DEMO_TOOLS.join(", ") }),
+    }
 }
 
 fn echo() -> Tool {

@@ -44,7 +44,7 @@ pub use call::Call;
 pub use catalog::{Catalog, Change};
 pub use completions::{Arguments, Completions};
 pub use contents::Contents;
-pub use context::{BlockingContext, Context, Progress};
+pub use context::{BlockingContext, Context, Offload, Progress};
 pub use demo::{DEMO_TOOLS, demo};
 pub use elicit::{Elicited, Root};
 pub use error::ToolError;

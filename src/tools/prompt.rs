@@ -138,6 +138,12 @@ impl Prompt {
         &self.action
     }
 
+    /// The first required argument that `is_given` denies.
+    pub(crate) fn missing_argument(&self, is_given: impl Fn(&str) -> bool) -> Option<&str> {
+        let mut required = self.arguments.iter().filter(|argument| argument.is_required);
+        required.find(|argument| !is_given(&argument.name)).map(|argument| argument.name.as_str())
+    }
+
     /// What suggests values for that argument.
     pub(crate) fn completer(&self, argument: &str) -> Option<&Action> {
         completions::find(&self.completers, argument)

@@ -63,6 +63,7 @@ pub struct Tool {
     tasks: TaskSupport,
     required: Capabilities,
     is_single_use: bool,
+    asks_first: bool,
     timeout: Option<Duration>,
     compiled: OnceLock<Result<Compiled, SchemaError>>,
 }
@@ -110,6 +111,7 @@ impl Tool {
             tasks: TaskSupport::Never,
             required: Capabilities::default(),
             is_single_use: false,
+            asks_first: false,
             timeout: None,
             compiled: OnceLock::new(),
         }
@@ -184,6 +186,13 @@ impl Tool {
         self
     }
 
+    /// Says that its first questions are asked before a call becomes a task, as those of any other tool are.
+    #[must_use]
+    pub fn asks_before_task(mut self) -> Self {
+        self.asks_first = true;
+        self
+    }
+
     /// Says that a call makes no sense for a client without `capability`; it is refused before it begins.
     #[must_use]
     pub fn requires(mut self, capability: Capability) -> Self {
@@ -253,6 +262,11 @@ impl Tool {
     /// What a client must offer.
     pub fn required_capabilities(&self) -> Capabilities {
         self.required
+    }
+
+    /// Whether its first questions come before the task.
+    pub fn asks_first(&self) -> bool {
+        self.asks_first
     }
 
     /// Whether the state of its questions counts once.

@@ -39,6 +39,13 @@ impl Mailbox {
         self.waiting.push_back(Emission::Ask { key: key.into(), ask });
     }
 
+    /// Once is enough until it has been taken.
+    pub(super) fn close_stream(&mut self) {
+        if !matches!(self.waiting.back(), Some(Emission::CloseStream)) {
+            self.push(Emission::CloseStream, |other| matches!(other, Emission::CloseStream));
+        }
+    }
+
     pub(super) fn pop(&mut self) -> Option<Emission> {
         self.waiting.pop_front()
     }

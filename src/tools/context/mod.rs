@@ -34,7 +34,7 @@ pub use offload::BlockingContext;
 pub use questions::{ASKS_MAX, KEYS_MAX};
 
 /// Runs something on a thread that may block; false when the pool is full.
-pub(crate) type Offload = Arc<dyn Fn(Box<dyn FnOnce() + Send>) -> bool + Send + Sync>;
+pub type Offload = Arc<dyn Fn(Box<dyn FnOnce() + Send>) -> bool + Send + Sync>;
 
 /// One progress report.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,6 +61,8 @@ pub(crate) enum Emission {
         /// The question.
         ask: Ask,
     },
+    /// The reader of the answer's stream may go and come back for the rest.
+    CloseStream,
 }
 
 /// What is known of the client and of where the call runs.
@@ -145,6 +147,13 @@ impl Context {
         let Ok(data) = serde_json::to_string(&data) else { return };
         let message = LogMessage { level, logger: logger.map(str::to_owned), data };
         self.shared.mailbox.borrow_mut().log(message);
+    }
+
+    /// Lets go of the connection that waits for the answer, if its client can come back for the rest: for work that takes
+    /// minutes. Without effect otherwise.
+    // MCP 2025-11-25, Streamable HTTP: the server may close the connection, not the stream, at any time.
+    pub fn close_stream(&self) {
+        self.shared.mailbox.borrow_mut().close_stream();
     }
 
     /// Waits for `duration`, to the coarseness of the shard's timer wheel.

@@ -95,6 +95,7 @@ impl Remote {
                 Emission::Progress(report) => mailbox.progress(report),
                 Emission::Log(message) => mailbox.log(message),
                 Emission::Ask { key, ask } => mailbox.ask(&key, ask),
+                Emission::CloseStream => mailbox.close_stream(),
             }
         }
     }

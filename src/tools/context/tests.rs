@@ -75,11 +75,22 @@ fn what_outruns_its_reader_loses_the_newest_of_its_kind_and_never_a_question() {
     assert_eq!(all.len(), EMISSIONS_MAX + 1);
     let newest = all.iter().rev().find_map(|emission| match emission {
         Emission::Progress(report) => Some(report.progress),
-        Emission::Log(_) | Emission::Ask { .. } => None,
+        Emission::Log(_) | Emission::Ask { .. } | Emission::CloseStream => None,
     });
     assert_eq!(newest, Some(199.0));
     assert!(all.iter().any(|emission| matches!(emission, Emission::Ask { key, .. } if &**key == "roots")));
     assert!(all.iter().any(|emission| matches!(emission, Emission::Log(log) if log.data == "\"last\"")));
+}
+
+#[test]
+fn a_stream_is_let_go_once_until_that_is_taken() {
+    let context = context();
+    context.close_stream();
+    context.close_stream();
+    context.progress(report(1.0));
+    context.close_stream();
+    let kinds: Vec<_> = emitted(&context).iter().map(|said| matches!(said, Emission::CloseStream)).collect();
+    assert_eq!(kinds, [true, false, true]);
 }
 
 #[test]

@@ -72,14 +72,22 @@ impl Offer {
             *registry = next;
             Ok(())
         });
-        let is_new = |name: &&String| is_set(name) && !old.contains(name);
-        let enabled = enabled.and_then(|()| new.iter().filter(is_new).try_for_each(|_| self.enable_fixtures()));
+        let enabled = enabled.and_then(|()| self.enable_sets(old, new));
         enabled.map_err(|error| Problem::error("E0360", format!("native.enable: {error}")))
     }
 
+    /// What is registered as a whole, and stays.
+    #[cfg(feature = "fixtures")]
+    fn enable_sets(&self, old: &[String], new: &[String]) -> Result<(), RegistryError> {
+        if new.iter().any(|name| is_set(name)) && !old.iter().any(|name| is_set(name)) {
+            crate::tools::fixtures(&self.catalog)?;
+        }
+        Ok(())
+    }
+
     #[cfg(not(feature = "fixtures"))]
-    #[expect(clippy::unused_self, reason = "with the feature it is used")]
-    fn enable_fixtures(&self) -> Result<(), RegistryError> {
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "with the fixtures there is more to do")]
+    fn enable_sets(&self, _: &[String], _: &[String]) -> Result<(), RegistryError> {
         Ok(())
     }
 

@@ -16,6 +16,8 @@ const KEPT: &[&str] = &[
     "maxLength",
     "minItems",
     "maxItems",
+    // MCP 2025-11-25, elicitation: how older clients are told the titles of choices.
+    "enumNames",
 ];
 
 /// MCP 2026-07-28, elicitation: formats of strings.

@@ -31,6 +31,9 @@ pub mod registry;
 mod shelf;
 pub mod catalog;
 pub mod demo;
+#[cfg(feature = "fixtures")]
+pub mod fixtures;
+pub mod native;
 #[cfg(test)]
 mod tests;
 
@@ -45,8 +48,11 @@ pub use context::{BlockingContext, Context, Offload, Progress};
 pub use demo::{DEMO_TOOLS, demo};
 pub use elicit::{Elicited, Root};
 pub use error::ToolError;
+#[cfg(feature = "fixtures")]
+pub use fixtures::fixtures;
 pub use log::{LogLevel, LogMessage};
 pub use messages::Messages;
+pub use native::{native, native_names};
 pub use prompt::Prompt;
 pub use registry::{Entry, Kind, Registry, RegistryError};
 pub use reply::{IntoReply, Reply, Structured};

@@ -14,7 +14,7 @@ use super::Check;
 use super::listeners::Listeners;
 use crate::pipeline::admit;
 use crate::pipeline::authorize::{Policy, RoleRules};
-use crate::tools::{self, DEMO_TOOLS};
+use crate::tools;
 
 /// One bit a role in a principal.
 const ROLES_MAX: usize = 64;
@@ -45,16 +45,17 @@ impl Check<'_> {
 
     /// `native.enable`.
     pub(super) fn native(&mut self, names: &[String]) -> Vec<String> {
+        let known: Vec<&str> = tools::native_names().collect();
         let mut tools: Vec<String> = Vec::new();
         for (index, name) in names.iter().enumerate() {
             let path = entry("native.enable", index);
-            if !DEMO_TOOLS.contains(&name.as_str()) {
+            if !known.contains(&name.as_str()) {
                 let message = format!("there is no native tool {}", quoted(name));
                 let problem = self.report.problem(Code::NoSuchTool, &path, message);
-                if let Some(near) = nearest(name, DEMO_TOOLS.iter().copied()) {
+                if let Some(near) = nearest(name, known.iter().copied()) {
                     problem.help(format!("did you mean {}?", quoted(near)));
                 }
-                problem.help(format!("native tools: {}", DEMO_TOOLS.join(", ")));
+                problem.help(format!("native tools: {}", known.join(", ")));
             } else if tools.contains(name) {
                 let message = format!("tool {} is named twice", quoted(name));
                 self.report.problem(Code::Contradiction, &path, message).help("remove one");
@@ -66,14 +67,14 @@ impl Check<'_> {
             let problem = self.report.problem(Code::NothingCallable, "native.enable", "no tool is served");
             problem
                 .label("no native tool is enabled")
-                .help(format!("add [native] with enable = [\"{}\"]", DEMO_TOOLS.join("\", \"")));
+                .help(format!("add [native] with enable = [\"{}\"]", tools::DEMO_TOOLS.join("\", \"")));
         }
         tools
     }
 
     /// `[roles.*]`.
     pub(super) fn roles(&mut self, tables: BTreeMap<String, raw::Role>, native: &[String]) -> Vec<RoleRules> {
-        let registry = tools::demo(native).unwrap_or_default();
+        let registry = tools::native(native).map(|catalog| catalog.registry()).unwrap_or_default();
         let mut roles = Vec::new();
         for (path, name, raw) in self.in_file_order("roles", tables) {
             if roles.len() == ROLES_MAX {

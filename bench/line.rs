@@ -108,7 +108,9 @@ fn understood(snapshot: &Snapshot, principal: &Principal) -> Request<'static, 's
     let spent = Spent::default();
     match envelope::decode(root, &Headers::decode(&head), principal, sessions(snapshot, &spent)) {
         Ok(Envelope::Request(request)) => request,
-        Ok(Envelope::Notification(_) | Envelope::Response { .. }) | Err(_) => panic!("the fixture sends requests"),
+        Ok(Envelope::Notification(_) | Envelope::Response { .. }) | Err(_) => {
+            panic!("the fixture sends requests")
+        }
     }
 }
 
@@ -180,8 +182,7 @@ pub fn envelope() -> Ready {
         let headers = Headers::decode(black_box(&head));
         let document =
             scratch.decode(&mut padded, body.len(), json_limits(&snapshot)).expect("a body of JSON");
-        let message =
-            envelope::decode(document.root(), &headers, &principal, sessions(&snapshot, &spent));
+        let message = envelope::decode(document.root(), &headers, &principal, sessions(&snapshot, &spent));
         assert!(black_box(&message).is_ok());
         scratch.recycle(document);
     })

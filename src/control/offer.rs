@@ -86,7 +86,11 @@ impl Offer {
     }
 
     #[cfg(not(feature = "fixtures"))]
-    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "with the fixtures there is more to do")]
+    #[expect(
+        clippy::unused_self,
+        clippy::unnecessary_wraps,
+        reason = "with the fixtures there is more to do"
+    )]
     fn enable_sets(&self, _: &[String], _: &[String]) -> Result<(), RegistryError> {
         Ok(())
     }

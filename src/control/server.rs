@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use super::certs::warm;
 use super::config::checked::{Config, Runtime};
-use super::log::{Logger, decode_filter};
 use super::log::line::Entry;
+use super::log::{Logger, decode_filter};
 use super::moment;
 use super::offer::{Changed, Offer};
 use super::problem::{Exit, Problem};
@@ -84,10 +84,15 @@ impl Prepared {
     /// Starts the shards. From here on connections are accepted.
     pub fn launch(self, log: Logger) -> Result<Server, Problem> {
         let settings = start::build_settings(&self.config.runtime, self.driver);
-        let fleet = Fleet::start(settings, &self.snapshot, self.sockets, self.config.runtime.blocking_threads).map_err(|error| {
-            Problem::error("E0406", format!("cannot start the shards: {}", super::files::reason(&error)))
-                .exit(Exit::Unavailable)
-        })?;
+        let fleet =
+            Fleet::start(settings, &self.snapshot, self.sockets, self.config.runtime.blocking_threads)
+                .map_err(|error| {
+                    Problem::error(
+                        "E0406",
+                        format!("cannot start the shards: {}", super::files::reason(&error)),
+                    )
+                    .exit(Exit::Unavailable)
+                })?;
         log.watch(fleet.events());
         Ok(Server {
             slots: self.config.listeners.iter().map(Slot::open).collect(),
@@ -153,13 +158,12 @@ impl Server {
         let generation = self.snapshot.generation + 1;
         let offer = self.kept.offer.clone();
         offer.enable(&self.native, &config.native).map_err(|problem| vec![problem])?;
-        let published = build_snapshot(&config, materials.keys, listeners, generation, &self.kept).and_then(
-            |snapshot| {
+        let published =
+            build_snapshot(&config, materials.keys, listeners, generation, &self.kept).and_then(|snapshot| {
                 let sockets = start::share_out(opened.sockets, shards);
                 self.fleet.publish(&snapshot, sockets, &plan.closed).map_err(mailbox_full)?;
                 Ok(snapshot)
-            },
-        );
+            });
         let snapshot = published.inspect_err(|_| {
             // The tools that were enabled before are, so they can be again.
             let _ = offer.enable(&config.native, &self.native);
@@ -366,7 +370,13 @@ mod tests {
 
     fn launch(config: Config) -> (Server, Vec<SocketAddr>) {
         let materials = Materials { tls: Vec::new(), keys: no_keys(0), certificates: Vec::new() };
-        let prepared = Prepared::build(config, materials, Kept::build(Catalog::new(Registry::default())).unwrap(), Hsts::Sent).unwrap();
+        let prepared = Prepared::build(
+            config,
+            materials,
+            Kept::build(Catalog::new(Registry::default())).unwrap(),
+            Hsts::Sent,
+        )
+        .unwrap();
         let addresses = prepared.addresses.clone();
         let log = Logger::start(&prepared.config.log).unwrap();
         (prepared.launch(log).unwrap(), addresses)

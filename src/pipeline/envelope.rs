@@ -160,9 +160,11 @@ pub fn decode<'t, 'i>(
         Message::Request { id, method, params } => request(id, method, params, headers, principal, sessions)
             .map(Envelope::Request)
             .map_err(|refusal| (refusal, Some(id))),
-        Message::Notification { method, params } => notification(method, params, headers, principal, sessions)
-            .map(Envelope::Notification)
-            .map_err(|refusal| (refusal, None)),
+        Message::Notification { method, params } => {
+            notification(method, params, headers, principal, sessions)
+                .map(Envelope::Notification)
+                .map_err(|refusal| (refusal, None))
+        }
         Message::Response { id, outcome } => match era_of(headers) {
             Era::Modern => Err((Refusal::UnexpectedResponse, Some(id))),
             Era::Legacy => session(headers, principal, sessions)
@@ -243,8 +245,9 @@ fn request<'t, 'i>(
             }
         }
     };
-    let method =
-        method.filter(|method| method.is_request_in(revision.era())).ok_or(Refusal::MethodNotFound)?;
+    let method = method
+        .filter(|method| method.is_request_in(revision.era()))
+        .ok_or(Refusal::MethodNotFound(revision.era()))?;
     let progress_token = progress_token(&meta)?;
     Ok(Request { id, revision, method, params, progress_token, session: claims, capabilities, log_level })
 }

@@ -8,8 +8,8 @@ use super::respond::{Exchange, Refusal};
 use super::snapshot::{Limits, Listener};
 use crate::wire::http::chunked::{Chunked, ChunkedLimits};
 use crate::wire::http::head::{BodyLength, Head, HeadLimits, HeadScan, Method};
-use crate::wire::mcp::Revision;
 use crate::wire::http::negotiation::{Acceptable, content_type_is_json};
+use crate::wire::mcp::Revision;
 
 /// Longest request target. Bytes.
 const TARGET_BYTES_MAX: usize = 8 * 1024;
@@ -175,7 +175,8 @@ pub fn judge(head: &Head<'_, '_>, listener: &Listener, limits: &Limits) -> Resul
 
 /// Whether a request without a body can be about a session.
 fn is_legacy(head: &Head<'_, '_>) -> bool {
-    let is_modern = |version: &[u8]| Revision::MODERN.iter().any(|modern| modern.name().as_bytes() == version);
+    let is_modern =
+        |version: &[u8]| Revision::MODERN.iter().any(|modern| modern.name().as_bytes() == version);
     head.known.mcp_session_id.is_some() && !head.known.mcp_protocol_version.is_some_and(is_modern)
 }
 

@@ -122,10 +122,7 @@ impl Job {
             self.ended = Some(outcome);
         }
         let is_silent = self.emissions.iter().all(|emission| matches!(emission, Emission::Ask { .. }));
-        if is_silent
-            && let Some(row) = self.answer(turn)
-        {
-            self.record(row, turn);
+        if is_silent && let Some(row) = self.answer(turn) {
             return Started::Answered(row);
         }
         Started::Running(Box::new(self))
@@ -134,7 +131,13 @@ impl Job {
     /// Writes the answer into the turn's body if there is one by now.
     fn answer(&mut self, turn: &mut Turn<'_>) -> Option<Row> {
         if let Some(outcome) = self.ended.take() {
-            let row = conclude::conclude(outcome, self.origin.id.as_id(), self.origin.revision, &self.subject, turn);
+            let row = conclude::conclude(
+                outcome,
+                self.origin.id.as_id(),
+                self.origin.revision,
+                &self.subject,
+                turn,
+            );
             return Some(row);
         }
         // The asks of a modern call are its answer; the client comes again with what it was asked for.
@@ -142,7 +145,14 @@ impl Job {
             let asks = self.take_asks();
             let binding = self.binding.take()?;
             let id = self.origin.id.as_id();
-            return Some(conclude::input_required(id, self.origin.revision, binding, &asks, &self.context, turn));
+            return Some(conclude::input_required(
+                id,
+                self.origin.revision,
+                binding,
+                &asks,
+                &self.context,
+                turn,
+            ));
         }
         None
     }
@@ -270,8 +280,9 @@ impl Job {
     }
 
     fn send_reports(&mut self, turn: &mut Turn<'_>) {
-        let (asks, reports): (Vec<Emission>, Vec<Emission>) =
-            std::mem::take(&mut self.emissions).into_iter().partition(|said| matches!(said, Emission::Ask { .. }));
+        let (asks, reports): (Vec<Emission>, Vec<Emission>) = std::mem::take(&mut self.emissions)
+            .into_iter()
+            .partition(|said| matches!(said, Emission::Ask { .. }));
         self.emissions = asks;
         for report in reports {
             self.send(report, turn);
@@ -304,8 +315,7 @@ impl Job {
             }
             (Emission::Ask { key, ask }, Output::Stream(stream)) => {
                 let nonce = turn.nonce();
-                let question =
-                    turn.work.hub.ask(self.origin.owner, self.context.clone(), key.clone(), nonce);
+                let question = turn.work.hub.ask(self.origin.owner, self.context.clone(), key.clone(), nonce);
                 let bytes = message::encode_question(&question.encode(), &ask, self.origin.revision);
                 turn.work.hub.push(stream, EventKind::Question, bytes, turn.now);
                 self.questions.push((key, question));

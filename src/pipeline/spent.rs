@@ -62,8 +62,7 @@ impl Spent {
                 continue;
             }
             // Two shards may have written the same mark into two entries. Then neither may have it.
-            let marks =
-                row.iter().filter(|entry| is_live(entry.load(Ordering::SeqCst), mark, now_s)).count();
+            let marks = row.iter().filter(|entry| is_live(entry.load(Ordering::SeqCst), mark, now_s)).count();
             return if marks == 1 { Use::First } else { Use::Again };
         }
         Use::Again

@@ -10,10 +10,10 @@ use super::census::Census;
 use super::driver::Driver;
 use super::mailbox::{Letter, Mailbox};
 use super::{offload, worker};
-use crate::pipeline::hub::listen::Change;
-use crate::pipeline::spent::Spent;
 use crate::pipeline::event::Events;
+use crate::pipeline::hub::listen::Change;
 use crate::pipeline::snapshot::Snapshot;
+use crate::pipeline::spent::Spent;
 
 /// How one shard runs.
 #[derive(Clone, Debug)]

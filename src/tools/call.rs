@@ -25,8 +25,6 @@ pub(crate) enum Subject<'c> {
     Prompt,
     /// Values for an argument of a prompt or template are suggested.
     Completion {
-        /// The argument's name.
-        argument: &'c str,
         /// What was typed so far.
         value: &'c str,
     },

@@ -302,7 +302,7 @@ fn prompts_are_filled_in_and_completed() {
         assert!(matches!(&failure, Failure::InvalidParams(told) if told.contains(expect)), "{failure:?}");
     }
     assert!(prompt.completer("how").is_none() && registry.has_completers());
-    let subject = Subject::Completion { argument: "who", value: "x" };
+    let subject = Subject::Completion { value: "x" };
     let reply = run(prompt.completer("who").unwrap(), r#"{"how":"!"}"#, subject).unwrap();
     assert_eq!(items(&reply).as_array().map(Vec::len), Some(100));
     assert_eq!(items(&reply)[7], "x7!");

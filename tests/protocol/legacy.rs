@@ -105,7 +105,7 @@ fn a_session_is_needed_and_worth_nothing_to_anyone_else() {
         "2025-11-25",
         r#"{"jsonrpc":"2.0","id":1,"method":"server/discover"}"#,
     );
-    assert_eq!((discover.status, &discover.json()["error"]["code"]), (404, &json!(-32601)));
+    assert_eq!((discover.status, &discover.json()["error"]["code"]), (200, &json!(-32601)));
     let posted = in_session(&mut desk, &session, "2025-11-25", r#"{"jsonrpc":"2.0","id":1,"result":{}}"#);
     assert_eq!(posted.status, 202);
 }

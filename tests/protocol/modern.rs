@@ -35,7 +35,7 @@ fn echo_returns_the_message_and_the_id_with_its_type() {
 fn discover_and_list_carry_what_the_revision_requires() {
     let result = one(&modern("1", "server/discover", "", "")).json()["result"].clone();
     assert_eq!(result["supportedVersions"], json!(["2026-07-28"]));
-    assert_eq!(result["capabilities"], json!({"tools": {}}));
+    assert_eq!(result["capabilities"], json!({"logging": {}, "tools": {"listChanged": true}}));
     assert_eq!(result["cacheScope"], "private");
     assert!(result["ttlMs"].as_u64().unwrap() > 0);
     let result = one(&modern("1", "tools/list", "", "")).json()["result"].clone();

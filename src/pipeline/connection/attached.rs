@@ -149,7 +149,9 @@ impl Connection {
             }
         }
         if hub.is_home(claims.shard) {
-            let Some((stream, after)) = hub.open_session(owner, claims.shard, nonce, now) else { return false };
+            let Some((stream, after)) = hub.open_session(owner, claims.shard, nonce, now) else {
+                return false;
+            };
             return self.attach(&Reading { stream, owner, after, form: Form::Events, ids }, caller, turn);
         }
         let Some(mirror) = hub.mirror(owner, mirror_nonce, now) else { return false };
@@ -157,7 +159,10 @@ impl Connection {
         self.read_mirror(mirror, 0, ids, None, owner, caller, turn)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "two callers that know all of it, and no two belong together")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "two callers that know all of it, and no two belong together"
+    )]
     fn read_mirror(
         &mut self,
         mirror: Key,

@@ -13,7 +13,7 @@ use crate::pipeline::respond::{self, Refusal};
 use crate::pipeline::snapshot::Listener;
 use crate::pipeline::turn::Turn;
 use crate::wire::json::Value;
-use crate::wire::jsonrpc::{Id, OwnedId, Outcome};
+use crate::wire::jsonrpc::{Id, Outcome, OwnedId};
 use crate::wire::mcp::session::Claims;
 use crate::wire::mcp::{Era, Method};
 
@@ -34,10 +34,8 @@ impl Connection {
         };
         // MCP 2025-11-25, Streamable HTTP: Last-Event-ID names a stream of this session and a place in it. What is no id
         // of ours is ignored, as if the client had none.
-        let resume = headers
-            .last_event_id
-            .and_then(|id| std::str::from_utf8(id).ok())
-            .and_then(EventId::decode);
+        let resume =
+            headers.last_event_id.and_then(|id| std::str::from_utf8(id).ok()).and_then(EventId::decode);
         turn.count(Count::EnvelopeDecoded);
         if !self.attach_session(owner_of(&claims), claims, resume, caller.clone(), turn) {
             self.refuse_session(&Refusal::Overloaded, &caller, listener, turn);
@@ -132,7 +130,8 @@ fn answer_of(outcome: Outcome<'_, '_>) -> Result<Vec<u8>, (i64, String)> {
             Ok(bytes)
         }
         Outcome::Error(error) => {
-            let code = error.member("code").and_then(Value::as_integer).and_then(|code| i64::try_from(code).ok());
+            let code =
+                error.member("code").and_then(Value::as_integer).and_then(|code| i64::try_from(code).ok());
             let message = error.member("message").and_then(Value::as_str).unwrap_or_default();
             let end = message.floor_char_boundary(ERROR_BYTES_MAX);
             Err((code.unwrap_or_default(), message.get(..end).unwrap_or_default().to_owned()))

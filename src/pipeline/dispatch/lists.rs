@@ -38,7 +38,7 @@ pub(super) fn page(
 ) -> Result<(), Refusal<'static>> {
     let snapshot = turn.snapshot;
     if !result::offers(&snapshot.registry, kind) {
-        return Err(Refusal::MethodNotFound);
+        return Err(Refusal::MethodNotFound(request.revision.era()));
     }
     let after = match request.params.and_then(|params| params.member("cursor")) {
         None => None,
@@ -95,9 +95,7 @@ fn open_cursor(
     const UNKNOWN: Refusal<'static> = Refusal::Params("unknown cursor");
     let text = cursor.as_str().filter(|text| text.len() <= CURSOR_BYTES_MAX).ok_or(UNKNOWN)?;
     let plain = turn.snapshot.sealer.open_bytes(Sealed::Cursor, text.as_bytes()).ok_or(UNKNOWN)?;
-    let (ordinal, owner) = plain
-        .strip_prefix(&[words(kind).0])
-        .and_then(|rest| rest.split_first_chunk::<8>())
-        .ok_or(UNKNOWN)?;
+    let (ordinal, owner) =
+        plain.strip_prefix(&[words(kind).0]).and_then(|rest| rest.split_first_chunk::<8>()).ok_or(UNKNOWN)?;
     (owner == principal_digest(&principal.id)).then_some(u64::from_be_bytes(*ordinal)).ok_or(UNKNOWN)
 }

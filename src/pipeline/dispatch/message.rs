@@ -29,7 +29,8 @@ pub(in crate::pipeline) fn encode_progress(token: Id<'_>, report: &Progress) -> 
 
 /// A log notification.
 pub(in crate::pipeline) fn encode_log(entry: &LogMessage) -> Vec<u8> {
-    let mut out = b"{\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\",\"params\":{\"level\":".to_vec();
+    let mut out =
+        b"{\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\",\"params\":{\"level\":".to_vec();
     encode_str(&mut out, entry.level.name());
     if let Some(logger) = &entry.logger {
         out.extend_from_slice(b",\"logger\":");

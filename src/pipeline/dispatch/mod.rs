@@ -1,11 +1,11 @@
 //! The stage that runs what was asked: a method of the protocol, or a handler of a tool, resource, prompt or completion.
 //! A handler's panic or delay is its own: it is answered with an error and the connection lives.
 //! Never: a caller that was not authorized; a tool found by anything but the body.
-//! Next: `handler` for running one, `conclude` for what becomes of its outcome, `lists`, `changes`, `tasks`, `legacy`.
+//! Next: `call` for running one, `conclude` for what becomes of its outcome, `lists`, `changes`, `tasks`, `legacy`.
 
 mod changes;
 pub(super) mod conclude;
-mod handler;
+mod call;
 mod legacy;
 mod lists;
 pub(super) mod message;
@@ -81,10 +81,10 @@ pub fn dispatch<'i>(
         lists::page(request, kind, visitor.principal, turn).map(|()| Dispatched::Answered(ANSWERED))
     };
     match request.method {
-        Method::ToolsCall => handler::call(request, target, visitor, turn),
-        Method::ResourcesRead => handler::read(request, target, visitor, turn),
-        Method::PromptsGet => handler::get(request, target, visitor, turn),
-        Method::Complete => handler::complete(request, visitor, turn),
+        Method::ToolsCall => call::call(request, target, visitor, turn),
+        Method::ResourcesRead => call::read(request, target, visitor, turn),
+        Method::PromptsGet => call::get(request, target, visitor, turn),
+        Method::Complete => call::complete(request, visitor, turn),
         Method::Discover => {
             result::encode_discover(&mut turn.work.body, request, turn.snapshot);
             Ok(Dispatched::Answered(ANSWERED))
@@ -102,6 +102,6 @@ pub fn dispatch<'i>(
         }
         Method::SetLevel => legacy::set_level(request, turn),
         Method::Subscribe | Method::Unsubscribe => legacy::subscribe(request, visitor, turn),
-        Method::Initialized | Method::Cancelled => Err(Refusal::MethodNotFound),
+        Method::Initialized | Method::Cancelled => Err(Refusal::MethodNotFound(request.revision.era())),
     }
 }

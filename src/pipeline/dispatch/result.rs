@@ -5,8 +5,8 @@ use crate::pipeline::envelope::Request;
 use crate::pipeline::snapshot::{Server, Snapshot};
 use std::time::Duration;
 
-use crate::tools::{CacheScope, Registry, Reply, TaskSupport};
 use crate::tools::registry::Kind;
+use crate::tools::{CacheScope, Registry, Reply, TaskSupport};
 use crate::wire::json::encode::{encode_integer, encode_str};
 use crate::wire::jsonrpc::{Id, encode_result_start};
 use crate::wire::mcp::meta::TASKS_EXTENSION;

@@ -123,7 +123,9 @@ pub(in crate::pipeline) fn open(
                 return Err(Refusal::Params("each of inputResponses must be an object"));
             }
             // Unknown keys are ignored. A first request may bring answers nobody has asked for yet.
-            if Context::is_answer_key(key) && state.as_ref().is_none_or(|state| state.asked.iter().any(|asked| asked == key)) {
+            if Context::is_answer_key(key)
+                && state.as_ref().is_none_or(|state| state.asked.iter().any(|asked| asked == key))
+            {
                 let mut answer = Vec::new();
                 value.encode(&mut answer);
                 answers.push((key.to_owned(), answer));

@@ -25,7 +25,7 @@ pub(super) fn ask<'i>(
         return Err(Refusal::MissingCapability(Capability::Tasks));
     }
     if !result::has_tasks(&turn.snapshot.registry) {
-        return Err(Refusal::MethodNotFound);
+        return Err(Refusal::MethodNotFound(request.revision.era()));
     }
     let member = |name| request.params.and_then(|params| params.member(name));
     let id = member("taskId").and_then(Value::as_str).ok_or(Refusal::Params("taskId must be a string"))?;

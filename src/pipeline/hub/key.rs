@@ -76,8 +76,16 @@ mod tests {
         assert_eq!(EventId::decode(&id.encode()), Some(id));
         let good = key.encode();
         for wrong in [
-            "", "-", "3-abc", "3-ABC-00000000000000000000000000000007", "3-abc-7", "03-abc-00000000000000000000000000000007",
-            "+3-abc-00000000000000000000000000000007", &format!("{good}-"), &format!(" {good}"), "fffff-0-0",
+            "",
+            "-",
+            "3-abc",
+            "3-ABC-00000000000000000000000000000007",
+            "3-abc-7",
+            "03-abc-00000000000000000000000000000007",
+            "+3-abc-00000000000000000000000000000007",
+            &format!("{good}-"),
+            &format!(" {good}"),
+            "fffff-0-0",
         ] {
             assert_eq!(Key::decode(wrong), None, "{wrong}");
         }

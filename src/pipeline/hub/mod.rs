@@ -6,6 +6,7 @@
 pub mod key;
 pub mod listen;
 pub mod parcel;
+mod remote;
 mod session;
 pub mod stream;
 pub mod task;
@@ -26,9 +27,9 @@ use crate::wire::jsonrpc::OwnedId;
 
 use key::{Key, Owner};
 use listen::{Change, Listen};
-use parcel::{ClientAnswer, PARCELS_MAX, Parcel, Then};
+use parcel::{ClientAnswer, PARCELS_MAX, Parcel};
 use session::Session;
-use stream::{Due, Event, EventKind, Read, Role, Stream};
+use stream::{Due, EventKind, Read, Role, Stream};
 use task::Task;
 
 pub use session::SUBSCRIPTIONS_MAX;
@@ -207,11 +208,6 @@ impl Hub {
         Some(ticket)
     }
 
-    /// Tells a reader on another shard that somebody else reads now.
-    fn dismiss(&mut self, reader: Key, from: Key) {
-        self.send(reader.shard, Parcel::Events { to: reader, from, events: Vec::new(), then: Then::Over });
-    }
-
     /// What comes after that place.
     pub(super) fn read(&mut self, key: Key, ticket: u64, after: u64, waker: &Waker) -> Read<'_> {
         match self.find(key) {
@@ -268,16 +264,6 @@ impl Hub {
             Due::Nothing => {}
             Due::Send { to, after } => self.serve(key, to, after),
         }
-    }
-
-    /// Sends a reader on another shard what it waits for.
-    fn serve(&mut self, key: Key, to: Key, after: u64) {
-        let Some(stream) = self.find(key) else { return };
-        stream.take_wish();
-        let events = stream.copy_after(after, PULLED_BYTES_MAX);
-        let last = events.last().map_or(after, |event| event.seq);
-        let then = if stream.is_over() && !stream.holds_after(last) { Then::Over } else { Then::More };
-        self.send(to.shard, Parcel::Events { to, from: key, events, then });
     }
 
     /// A call begins to run; the slot that names it.
@@ -343,19 +329,6 @@ impl Hub {
         self.broadcast(&Parcel::Cancel { owner, id });
     }
 
-    /// A local copy of what another shard sends; nothing when there are too many streams.
-    pub(super) fn mirror(&mut self, owner: Owner, nonce: u128, now: Now) -> Option<Key> {
-        self.open(owner, Role::Mirror { source: None, then: Then::More, has_news: false }, usize::MAX, nonce, now)
-    }
-
-    pub(super) fn pull(&mut self, stream: Key, owner: Owner, after: u64, to: Key) {
-        self.send(stream.shard, Parcel::Pull { stream, owner, after, to });
-    }
-
-    pub(super) fn send_detach(&mut self, stream: Key, to: Key) {
-        self.send(stream.shard, Parcel::Detach { stream, to });
-    }
-
     /// Reads a parcel from another shard.
     pub(super) fn receive(&mut self, parcel: Parcel, ending: &[u8], now: Now) {
         match parcel {
@@ -379,57 +352,6 @@ impl Hub {
             Parcel::Change(change) => self.tell(&change, now),
             Parcel::Task(request) => self.task_request(request, ending, now),
             Parcel::EndSession(owner) => self.note_end(owner),
-        }
-    }
-
-    fn pulled(&mut self, key: Key, owner: Owner, after: u64, to: Key) {
-        let Some(stream) = self.find(key).filter(|stream| stream.owner == owner) else {
-            self.send(to.shard, Parcel::Events { to, from: key, events: Vec::new(), then: Then::Gone });
-            return;
-        };
-        let displaced = stream.attach_there(to, after);
-        let is_due = stream.has_after(after);
-        if let Some(displaced) = displaced {
-            self.dismiss(displaced, key);
-        }
-        if is_due {
-            self.serve(key, to, after);
-        }
-    }
-
-    fn mirrored(&mut self, to: Key, from: Key, events: Vec<Event>, then: Then) {
-        let Some(stream) = self.find(to) else {
-            // The reader has gone meanwhile; the stream must not wait for it.
-            self.send(from.shard, Parcel::Detach { stream: from, to });
-            return;
-        };
-        if let Role::Mirror { source, then: known, has_news } = &mut stream.role {
-            (*source, *known, *has_news) = (Some(from), then, true);
-        }
-        let mut due = Due::Nothing;
-        for event in events {
-            due = stream.append(event, usize::MAX).1;
-        }
-        self.settle(to, due);
-        match then {
-            Then::More => {}
-            Then::Over | Then::Gone => self.end(to),
-        }
-    }
-
-    /// Where a mirror's messages come from, and what its source said last.
-    pub(super) fn mirror_source(&mut self, key: Key) -> (Option<Key>, Then) {
-        match self.find(key).map(|stream| &stream.role) {
-            Some(Role::Mirror { source, then, .. }) => (*source, *then),
-            Some(Role::Call { .. } | Role::Listen(_) | Role::Session { .. }) | None => (None, Then::Gone),
-        }
-    }
-
-    /// Whether something has come to a mirror since this was last asked.
-    pub(super) fn take_news(&mut self, key: Key) -> bool {
-        match self.find(key).map(|stream| &mut stream.role) {
-            Some(Role::Mirror { has_news, .. }) => std::mem::take(has_news),
-            Some(Role::Call { .. } | Role::Listen(_) | Role::Session { .. }) | None => false,
         }
     }
 

@@ -112,6 +112,8 @@ pub(super) struct Stream {
     /// Answers that are still to come; the stream is over after the last.
     answers_left: usize,
     is_over: bool,
+    /// The reader is to go.
+    lets_go: bool,
     reader: Reader,
     /// Since when nobody reads, or it is over; monotonic milliseconds.
     pub(super) idle_since_ms: u64,
@@ -129,6 +131,7 @@ impl Stream {
             fetched_seq: 0,
             answers_left: answers,
             is_over: false,
+            lets_go: false,
             reader: Reader::Nobody,
             idle_since_ms: now_ms,
         }
@@ -173,13 +176,11 @@ impl Stream {
         if self.answers_left == 0 { self.end() } else { Due::Nothing }
     }
 
-    /// Sends the reader away, if it may come back.
+    /// Sends the reader away once it has had what there is, if it may come back. One that is about to come goes too.
     pub(super) fn release(&mut self) {
-        if self.is_retained()
-            && let Reader::Here { waker, .. } = std::mem::replace(&mut self.reader, Reader::Nobody)
-            && let Some(waker) = waker
-        {
-            waker.wake();
+        if self.is_retained() {
+            self.lets_go = true;
+            let _ = self.tell();
         }
     }
 
@@ -227,6 +228,7 @@ impl Stream {
 
     /// A reader on another shard asks for messages after that place; the one it displaces is returned.
     pub(super) fn attach_there(&mut self, reader: Key, after: u64) -> Option<Key> {
+        self.lets_go = false;
         let new = Reader::There { to: reader, wants_after: Some(after) };
         match std::mem::replace(&mut self.reader, new) {
             Reader::Here { waker: Some(waker), .. } => {
@@ -320,6 +322,10 @@ impl Stream {
                 Read::Event(event)
             }
             None if self.is_over => Read::Over,
+            None if std::mem::take(&mut self.lets_go) => {
+                self.reader = Reader::Nobody;
+                Read::Gone
+            }
             None => {
                 if !waker.as_ref().is_some_and(|known| known.will_wake(new_waker)) {
                     *waker = Some(new_waker.clone());

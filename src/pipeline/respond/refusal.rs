@@ -4,6 +4,7 @@
 
 use super::Extra;
 use crate::pipeline::event::Stage;
+use crate::tools::Capability;
 use crate::wire::http::chunked::ChunkedError;
 use crate::wire::http::head::HeadError;
 use crate::wire::json::JsonError;
@@ -11,9 +12,9 @@ use crate::wire::json::encode::{encode_integer, encode_str};
 use crate::wire::jsonrpc::{
     EnvelopeError, INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, PARSE_ERROR,
 };
-use crate::tools::Capability;
 use crate::wire::mcp::{
-    Era, HEADER_MISMATCH, MISSING_CLIENT_CAPABILITY, RESOURCE_NOT_FOUND, Revision, UNSUPPORTED_PROTOCOL_VERSION,
+    Era, HEADER_MISMATCH, MISSING_CLIENT_CAPABILITY, RESOURCE_NOT_FOUND, Revision,
+    UNSUPPORTED_PROTOCOL_VERSION,
 };
 
 /// Why a request is answered "no". Carries only what the peer may know.
@@ -68,7 +69,7 @@ pub enum Refusal<'r> {
     /// No role allows it.
     Forbidden,
     /// No such method in this era.
-    MethodNotFound,
+    MethodNotFound(Era),
     /// No such tool.
     UnknownTool,
     /// No such prompt.
@@ -129,74 +130,63 @@ const fn row(stage: Stage, status: u16, code: i32, reason: &'static str, message
 impl Refusal<'_> {
     /// Its row.
     pub fn row(&self) -> Row {
-        use Stage::{Admit, Authenticate, Authorize, Dispatch, Envelope, Framing};
+        use Stage::{Admit, Authenticate, Authorize, Dispatch, Envelope};
+        let own =
+            |stage, status: u16, reason, message| row(stage, status, i32::from(status), reason, message);
+        let framing = |status, reason, message| own(Stage::Framing, status, reason, message);
+        // MCP wire reference 3.3: ordinary parameter errors travel on 200.
+        let invalid = |reason, message| row(Dispatch, 200, INVALID_PARAMS, reason, message);
+        let internal = |reason, message| row(Dispatch, 200, INTERNAL_ERROR, reason, message);
+        let envelope = |code, reason, message| row(Envelope, 400, code, reason, message);
         match *self {
             Self::Head(error) => {
-                wire_row(error.status(), "malformed_request", "the request head is not acceptable")
+                framing(error.status(), "malformed_request", "the request head is not acceptable")
             }
             Self::Chunked(error) => {
-                wire_row(error.status(), "malformed_body", "the chunked body is not acceptable")
+                framing(error.status(), "malformed_body", "the chunked body is not acceptable")
             }
-            Self::RequestTimeout => {
-                row(Framing, 408, 408, "request_timeout", "the request did not arrive in time")
-            }
-            Self::Path => row(Framing, 404, 404, "not_found", "there is nothing at this path"),
-            Self::HttpMethod => row(Framing, 405, 405, "method_not_allowed", "this method is not allowed here"),
-            Self::Host => {
-                row(Framing, 421, 421, "host_not_allowed", "this server does not answer for that host")
-            }
-            Self::Origin => row(Framing, 403, 403, "origin_not_allowed", "this origin may not call"),
-            Self::Accept => {
-                row(Framing, 406, 406, "not_acceptable", "accept application/json or text/event-stream")
-            }
-            Self::ContentType => row(Framing, 415, 415, "unsupported_media_type", "send application/json"),
-            Self::MessageSize => row(Framing, 413, 413, "message_too_large", "the message is too large"),
+            Self::RequestTimeout => framing(408, "request_timeout", "the request did not arrive in time"),
+            Self::Path => framing(404, "not_found", "there is nothing at this path"),
+            Self::HttpMethod => framing(405, "method_not_allowed", "this method is not allowed here"),
+            Self::Host => framing(421, "host_not_allowed", "this server does not answer for that host"),
+            Self::Origin => framing(403, "origin_not_allowed", "this origin may not call"),
+            Self::Accept => framing(406, "not_acceptable", "accept application/json or text/event-stream"),
+            Self::ContentType => framing(415, "unsupported_media_type", "send application/json"),
+            Self::MessageSize => framing(413, "message_too_large", "the message is too large"),
             Self::Unauthenticated => {
-                row(Authenticate, 401, 401, "unauthenticated", "a valid credential is required")
+                own(Authenticate, 401, "unauthenticated", "a valid credential is required")
             }
-            Self::RateLimited { .. } => row(Admit, 429, 429, "rate_limit_exceeded", "too many requests"),
+            Self::RateLimited { .. } => own(Admit, 429, "rate_limit_exceeded", "too many requests"),
             Self::Json(error) => json_row(error),
-            Self::Envelope(error) => row(Envelope, 400, INVALID_REQUEST, "invalid_request", error.message()),
-            Self::UnexpectedResponse => row(
-                Envelope,
-                400,
-                INVALID_REQUEST,
-                "unexpected_response",
-                "this revision has no client responses",
-            ),
-            Self::HeaderMismatch(message) => row(Envelope, 400, HEADER_MISMATCH, "header_mismatch", message),
-            Self::Metadata(message) => row(Envelope, 400, INVALID_PARAMS, "metadata_missing", message),
-            Self::ProtocolVersion { .. } => row(
-                Envelope,
-                400,
+            Self::Envelope(error) => envelope(INVALID_REQUEST, "invalid_request", error.message()),
+            Self::UnexpectedResponse => {
+                envelope(INVALID_REQUEST, "unexpected_response", "this revision has no client responses")
+            }
+            Self::HeaderMismatch(message) => envelope(HEADER_MISMATCH, "header_mismatch", message),
+            Self::Metadata(message) => envelope(INVALID_PARAMS, "metadata_missing", message),
+            Self::ProtocolVersion { .. } => envelope(
                 UNSUPPORTED_PROTOCOL_VERSION,
                 "unsupported_protocol_version",
                 "this protocol version is not served",
             ),
-            Self::SessionMissing => row(Envelope, 400, 400, "session_required", "Mcp-Session-Id is required"),
-            Self::SessionUnknown => {
-                row(Envelope, 404, 404, "session_unknown", "the session is unknown or over")
+            Self::SessionMissing => own(Envelope, 400, "session_required", "Mcp-Session-Id is required"),
+            Self::SessionUnknown => own(Envelope, 404, "session_unknown", "the session is unknown or over"),
+            Self::Forbidden => own(Authorize, 403, "forbidden", "no role of the caller allows this"),
+            // MCP 2026-07-28 wants 404; to a legacy client that would mean that its session is over.
+            Self::MethodNotFound(era) => {
+                let status = if era == Era::Modern { 404 } else { 200 };
+                row(Dispatch, status, METHOD_NOT_FOUND, "method_not_found", "no such method")
             }
-            Self::Forbidden => row(Authorize, 403, 403, "forbidden", "no role of the caller allows this"),
-            Self::MethodNotFound => {
-                row(Dispatch, 404, METHOD_NOT_FOUND, "method_not_found", "no such method")
-            }
-            // MCP wire reference 3.3: ordinary parameter errors travel on 200.
-            Self::UnknownTool => row(Dispatch, 200, INVALID_PARAMS, "unknown_tool", "no such tool"),
-            Self::UnknownPrompt => row(Dispatch, 200, INVALID_PARAMS, "unknown_prompt", "no such prompt"),
-            Self::UnknownTask => row(Dispatch, 200, INVALID_PARAMS, "unknown_task", "no such task"),
+            Self::UnknownTool => invalid("unknown_tool", "no such tool"),
+            Self::UnknownPrompt => invalid("unknown_prompt", "no such prompt"),
+            Self::UnknownTask => invalid("unknown_task", "no such task"),
             // MCP 2026-07-28, resources: -32002 is the legacy code and must not be used.
             Self::ResourceNotFound { era, .. } => {
-                let code = match era {
-                    Era::Modern => INVALID_PARAMS,
-                    Era::Legacy => RESOURCE_NOT_FOUND,
-                };
+                let code = if era == Era::Modern { INVALID_PARAMS } else { RESOURCE_NOT_FOUND };
                 row(Dispatch, 200, code, "resource_not_found", "no such resource")
             }
-            Self::Params(message) => row(Dispatch, 200, INVALID_PARAMS, "invalid_params", message),
-            Self::RequestState => {
-                row(Dispatch, 200, INVALID_PARAMS, "request_state", "requestState is not valid for this request")
-            }
+            Self::Params(message) => invalid("invalid_params", message),
+            Self::RequestState => invalid("request_state", "requestState is not valid for this request"),
             Self::MissingCapability(_) => row(
                 Dispatch,
                 400,
@@ -205,17 +195,13 @@ impl Refusal<'_> {
                 "the request needs a capability that the client has not declared",
             ),
             Self::Handler { code, .. } => row(Dispatch, 200, code, "handler_error", "the handler failed"),
-            Self::OutputInvalid => row(
-                Dispatch,
-                200,
-                INTERNAL_ERROR,
-                "output_invalid",
-                "the tool's structured output does not match its schema",
-            ),
-            Self::TooManyStreams => row(Dispatch, 429, 429, "too_many_streams", "too many open subscriptions"),
-            Self::Overloaded => row(Dispatch, 503, 503, "overloaded", "the server has no room for this now"),
-            Self::TimedOut => row(Dispatch, 504, 504, "request_timed_out", "the tool took too long"),
-            Self::Internal => row(Dispatch, 200, INTERNAL_ERROR, "internal_error", "internal error"),
+            Self::OutputInvalid => {
+                internal("output_invalid", "the tool's structured output is not as promised")
+            }
+            Self::TooManyStreams => own(Dispatch, 429, "too_many_streams", "too many open subscriptions"),
+            Self::Overloaded => own(Dispatch, 503, "overloaded", "the server has no room for this now"),
+            Self::TimedOut => own(Dispatch, 504, "request_timed_out", "the tool took too long"),
+            Self::Internal => internal("internal_error", "internal error"),
         }
     }
 
@@ -283,11 +269,6 @@ fn required(capability: Capability) -> &'static [u8] {
         Capability::Roots => b"{\"roots\":{}}",
         Capability::Tasks => b"{\"extensions\":{\"io.modelcontextprotocol/tasks\":{}}}",
     }
-}
-
-/// The codec knows the status of what it refuses.
-fn wire_row(status: u16, reason: &'static str, message: &'static str) -> Row {
-    row(Stage::Framing, status, i32::from(status), reason, message)
 }
 
 fn json_row(error: JsonError) -> Row {

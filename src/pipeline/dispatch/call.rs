@@ -61,7 +61,9 @@ pub(super) fn call<'i>(
     if let Some(capability) = needed.without(capabilities(request, visitor)).iter().next() {
         return match request.revision.era() {
             Era::Modern => Err(Refusal::MissingCapability(capability)),
-            Era::Legacy => Ok(in_words(&format!("the client does not offer {}", capability.name()), request, turn)),
+            Era::Legacy => {
+                Ok(in_words(&format!("the client does not offer {}", capability.name()), request, turn))
+            }
         };
     }
     if is_modern {
@@ -80,9 +82,8 @@ pub(super) fn call<'i>(
         subject: Subject { registry: snapshot.registry.clone(), target, uri: None },
         rounds: Rounds::Many(reuse),
     };
-    let is_task = is_modern
-        && tool.task_support() != TaskSupport::Never
-        && request.capabilities.has(Capability::Tasks);
+    let is_task =
+        is_modern && tool.task_support() != TaskSupport::Never && request.capabilities.has(Capability::Tasks);
     if is_task {
         return as_task(work, tool.asks_first(), request, visitor, turn);
     }
@@ -159,10 +160,12 @@ pub(super) fn complete<'i>(
     let snapshot = turn.snapshot;
     let registry = &snapshot.registry;
     if !registry.has_completers() {
-        return Err(Refusal::MethodNotFound);
+        return Err(Refusal::MethodNotFound(request.revision.era()));
     }
     let member = |name| request.params.and_then(|params| params.member(name));
-    let text = |value: Option<Value<'_, 'i>>, name| value.and_then(|value| value.member(name)).and_then(Value::as_str);
+    let text = |value: Option<Value<'_, 'i>>, name| {
+        value.and_then(|value| value.member(name)).and_then(Value::as_str)
+    };
     let (reference, argument) = (member("ref"), member("argument"));
     let name = text(argument, "name").ok_or(Refusal::Params("argument.name must be a string"))?;
     let value = text(argument, "value").ok_or(Refusal::Params("argument.value must be a string"))?;
@@ -177,7 +180,8 @@ pub(super) fn complete<'i>(
         Some("ref/resource") => {
             let uri = text(reference, "uri").ok_or(Refusal::Params("ref.uri must be a string"))?;
             let found = registry.find_template_text(uri);
-            let found = found.filter(|(index, _)| snapshot.policy.allows_entry(roles, Kind::Templates, *index));
+            let found =
+                found.filter(|(index, _)| snapshot.policy.allows_entry(roles, Kind::Templates, *index));
             found.ok_or(Refusal::Params("there is no such resource template"))?.1.completer(name)
         }
         Some(_) | None => return Err(Refusal::Params("ref.type must be ref/prompt or ref/resource")),
@@ -194,7 +198,7 @@ pub(super) fn complete<'i>(
     let work = Work {
         action,
         arguments: member("context").and_then(|context| context.member("arguments")),
-        call: CallSubject::Completion { argument: name, value },
+        call: CallSubject::Completion { value },
         subject: Subject { registry: registry.clone(), target: Target::Method, uri: None },
         rounds: Rounds::One,
     };
@@ -223,7 +227,9 @@ fn parameters_match(
         let header = visitor.headers.parameter(&parameter.name);
         match (value, header) {
             (None, None) => {}
-            (None, Some(_)) => return Err(Refusal::HeaderMismatch("an Mcp-Param header repeats no argument")),
+            (None, Some(_)) => {
+                return Err(Refusal::HeaderMismatch("an Mcp-Param header repeats no argument"));
+            }
             (Some(_), None) => return Err(Refusal::HeaderMismatch("an Mcp-Param header is missing")),
             (Some(value), Some(header)) => {
                 if !name::matches_value(header, value) {
@@ -239,7 +245,15 @@ fn in_words(message: &str, request: &Request<'_, '_>, turn: &mut Turn<'_>) -> Di
     let mut reply = Reply::with_memory(std::mem::take(&mut turn.work.content));
     reply.text(message);
     let (shape, out) = (result::Shape::Tool, &mut turn.work.body);
-    result::encode_reply(out, request.id, request.revision, turn.snapshot, shape, &reply, result::IsError::Yes);
+    result::encode_reply(
+        out,
+        request.id,
+        request.revision,
+        turn.snapshot,
+        shape,
+        &reply,
+        result::IsError::Yes,
+    );
     turn.work.content = reply.into_memory();
     turn.count(Count::DispatchFailed);
     Dispatched::Answered(ANSWERED)
@@ -251,7 +265,8 @@ fn run<'i>(
     visitor: &Visitor<'_>,
     turn: &mut Turn<'_>,
 ) -> Result<Dispatched, Refusal<'i>> {
-    let call = Call::new(work.arguments, &turn.work.spare, &visitor.principal.id, turn.now.unix_ms, work.call);
+    let call =
+        Call::new(work.arguments, &turn.work.spare, &visitor.principal.id, turn.now.unix_ms, work.call);
     match work.action {
         Action::Immediate(function) => {
             let mut reply = Reply::with_memory(std::mem::take(&mut turn.work.content));
@@ -311,7 +326,8 @@ fn prepare<'i>(
         }
         (Rounds::One, _) | (Rounds::Many(_), Era::Legacy) => None,
     };
-    let call = Call::new(work.arguments, &turn.work.spare, &visitor.principal.id, turn.now.unix_ms, work.call);
+    let call =
+        Call::new(work.arguments, &turn.work.spare, &visitor.principal.id, turn.now.unix_ms, work.call);
     let failure = match catch_unwind(AssertUnwindSafe(|| start(&call, context.clone()))) {
         Ok(Ok(future)) => {
             let origin = origin(request, &work.subject, visitor, turn);

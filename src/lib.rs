@@ -10,6 +10,8 @@ pub mod pipeline;
 pub mod tools;
 pub mod wire;
 
+pub use control::app::App;
+
 /// The code in the README compiles and runs.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

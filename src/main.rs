@@ -3,11 +3,11 @@
 
 use std::process::ExitCode;
 
-use mcpring::tools::{Catalog, Registry};
+use mcpring::App;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    mcpring::control::cli::run(Catalog::new(Registry::default()))
+    App::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")).main()
 }

@@ -11,12 +11,12 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::app::Product;
 use super::config::checked::{self, Config, ListenerSecurity};
 use super::config::{self, Colour, Loaded, Problems, Severity, Source};
 use super::options::{Check, DevOptions, Format, RunOptions, Shards};
 use super::{dev, process};
 use crate::shard::driver;
-use crate::tools::Catalog;
 
 /// sysexits EX_CONFIG: the configuration is refused.
 const EXIT_CONFIG: u8 = 78;
@@ -163,11 +163,11 @@ enum DriverName {
 }
 
 /// Reads the command line and does what it says.
-pub fn run(catalog: Catalog) -> ExitCode {
+pub fn run(product: Product) -> ExitCode {
     match Cli::parse().command {
-        Command::Run(run) => serve(run, catalog),
-        Command::Dev(dev) => develop(dev, catalog),
-        Command::Validate(validate) => check_configuration(&validate),
+        Command::Run(run) => serve(run, product),
+        Command::Dev(dev) => develop(dev, product),
+        Command::Validate(validate) => check_configuration(&validate, &product),
         Command::Schema(schema) => print(&match schema.format {
             SchemaFormat::Json => format!("{:#}\n", config::schema()),
             SchemaFormat::Markdown => config::markdown(),
@@ -177,18 +177,18 @@ pub fn run(catalog: Catalog) -> ExitCode {
 }
 
 /// `mcpring run`.
-fn serve(run: Run, catalog: Catalog) -> ExitCode {
+fn serve(run: Run, product: Product) -> ExitCode {
     match Source::find(run.config) {
         Ok(source) => {
             let check = if run.check { Check::Only } else { Check::Serve };
-            process::run(RunOptions { source, overrides: run.overrides.set, check }, catalog)
+            process::run(RunOptions { source, overrides: run.overrides.set, check, product })
         }
         Err(problems) => refuse(&problems),
     }
 }
 
 /// `mcpring dev`.
-fn develop(dev: Dev, catalog: Catalog) -> ExitCode {
+fn develop(dev: Dev, product: Product) -> ExitCode {
     let folder = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let home = || folder("HOME").map(|home| home.join(".local/share"));
     let Some(data_dir) =
@@ -203,11 +203,11 @@ fn develop(dev: Dev, catalog: Catalog) -> ExitCode {
         DriverName::Epoll => checked::Driver::Epoll,
     };
     let shards = dev.shards.map_or(Shards::Auto, Shards::Count);
-    dev::run(DevOptions { port: dev.port, data_dir, driver, shards, format: dev.format }, catalog)
+    dev::run(DevOptions { port: dev.port, data_dir, driver, shards, format: dev.format }, product)
 }
 
 /// `mcpring validate`.
-fn check_configuration(validate: &Validate) -> ExitCode {
+fn check_configuration(validate: &Validate, product: &Product) -> ExitCode {
     let load = if validate.no_environment { config::load_without_environment } else { config::load };
     let named = validate.file.clone().or_else(|| validate.config.clone());
     let source = match Source::find(named) {
@@ -216,7 +216,10 @@ fn check_configuration(validate: &Validate) -> ExitCode {
     };
     match load(&source, &validate.overrides.set) {
         Err(problems) => verdict(validate, &problems),
-        Ok(Loaded { warnings, config }) => {
+        Ok(Loaded { mut warnings, config }) => {
+            if product.offers_something() {
+                warnings.excuse_empty_native();
+            }
             if validate.format == Format::Text {
                 print(&stages(&config, &source, validate.no_environment));
             }

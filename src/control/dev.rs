@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use rustix::thread::{CpuSet, sched_getaffinity};
 use zeroize::Zeroizing;
 
+use super::app::Product;
 use super::banner::driver_word;
 use super::certs::{build_server_config, warm};
 use super::config::checked::{
@@ -31,16 +32,16 @@ use crate::pipeline::admit::{RateKey, RateLimit};
 use crate::pipeline::authorize::RoleRules;
 use crate::pipeline::event::AccessLog;
 use crate::pipeline::snapshot::{Admission, Limits, Server, SlowReader};
-use crate::tools::{Catalog, DEMO_TOOLS};
+use crate::tools::DEMO_TOOLS;
 
 const TOKEN_LIFE_S: u64 = 3_600;
 const PATH: &str = "/mcp";
 
 /// Runs until a signal ends it.
-pub fn run(options: DevOptions, catalog: Catalog) -> ExitCode {
+pub fn run(options: DevOptions, product: Product) -> ExitCode {
     let began = Instant::now();
     warm::gather_entropy();
-    match prepare(&options, catalog, began) {
+    match prepare(&options, &product, began) {
         Ok((start, told)) => serve(start, |ready| announce(ready, &told)),
         Err(problems) => refuse(&problems),
     }
@@ -56,15 +57,19 @@ struct Told {
     ca_origin: Origin,
 }
 
-fn prepare(options: &DevOptions, catalog: Catalog, began: Instant) -> Result<(Start, Told), Vec<Problem>> {
+fn prepare(options: &DevOptions, product: &Product, began: Instant) -> Result<(Start, Told), Vec<Problem>> {
     let one = |problem: Problem| vec![problem];
     let now_s = moment::unix_now_s();
     let addresses = addresses(options.port).map_err(one)?;
-    let config = build_config(options, &addresses);
+    let mut config = build_config(options, &addresses);
+    if product.offers_something() {
+        config.native.clear();
+    }
+    product.introduce(&mut config.server);
     let folder = std::path::absolute(&options.data_dir).unwrap_or_else(|_| options.data_dir.clone());
     let ca = DevCa::load_or_build(&folder, now_s).map_err(one)?;
     let identity = ca.issue(now_s)?;
-    let mut kept = Kept::build(catalog).map_err(one)?;
+    let mut kept = Kept::build(product.catalog.clone()).map_err(one)?;
     let certificates = vec![fact("dev", &identity)];
     let profile = config.tls.first().expect("build_config makes one profile");
     let tls = build_server_config(profile, &[identity], &mut kept.tickets).map_err(one)?;
@@ -121,7 +126,7 @@ fn build_config(options: &DevOptions, addresses: &[SocketAddr]) -> Config {
         server: Server {
             name: "mcpring".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            instructions: Some("A development server with demo tools.".to_owned()),
+            instructions: None,
         },
         runtime: build_runtime(options.driver, options.shards),
         limits: build_limits(),
@@ -228,24 +233,32 @@ fn ready_line(told: &Told) -> String {
     )
 }
 
-/// One line that calls `echo` as a 2026-07-28 client would.
-fn curl(told: &Told) -> String {
-    let body = concat!(
-        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{"message":"hello"},"#,
-        r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","#,
-        r#""io.modelcontextprotocol/clientCapabilities":{},"#,
-        r#""io.modelcontextprotocol/clientInfo":{"name":"curl","version":"1"}}}}"#,
+/// One line that calls `echo`, or lists the tools where there is none, as a 2026-07-28 client would.
+fn curl(told: &Told, has_echo: bool) -> String {
+    let (method, params) = match has_echo {
+        true => ("tools/call", r#""name":"echo","arguments":{"message":"hello"},"#),
+        false => ("tools/list", ""),
+    };
+    let body = format!(
+        "{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"{method}\",\"params\":{{{params}{}}}}}",
+        concat!(
+            r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","#,
+            r#""io.modelcontextprotocol/clientCapabilities":{},"#,
+            r#""io.modelcontextprotocol/clientInfo":{"name":"curl","version":"1"}}"#,
+        )
     );
-    let headers = [
+    let mut headers = vec![
         format!("Authorization: Bearer {}", *told.token),
         "Content-Type: application/json".to_owned(),
         "Accept: application/json, text/event-stream".to_owned(),
         "MCP-Protocol-Version: 2026-07-28".to_owned(),
-        "Mcp-Method: tools/call".to_owned(),
-        "Mcp-Name: echo".to_owned(),
+        format!("Mcp-Method: {method}"),
     ];
+    if has_echo {
+        headers.push("Mcp-Name: echo".to_owned());
+    }
     let headers: String = headers.iter().map(|header| format!(" -H {}", quote(header))).collect();
-    format!("curl --cacert {}{headers} -d {} {}", quote_path(&told.ca_file), quote(body), told.url)
+    format!("curl --cacert {}{headers} -d {} {}", quote_path(&told.ca_file), quote(&body), told.url)
 }
 
 /// One word for a POSIX shell.
@@ -289,9 +302,9 @@ fn banner(ready: &Ready<'_>, told: &Told) -> String {
         url = told.url,
         token = *told.token,
         until = moment::minute(told.token_until_s),
-        tools = ready.config.native.join(", "),
+        tools = ready.tools.join(", "),
         driver = driver_word(ready.driver),
-        curl = curl(told),
+        curl = curl(told, ready.tools.iter().any(|tool| tool == "echo")),
         elapsed = ready.elapsed.as_millis(),
     )
 }
@@ -332,7 +345,7 @@ pub(crate) mod tests {
 
     #[test]
     fn writes_a_curl_line_that_a_shell_takes_apart_again() {
-        let line = curl(&told("/data/o'brien/my data/ca.crt"));
+        let line = curl(&told("/data/o'brien/my data/ca.crt"), true);
         assert_eq!(line.lines().count(), 1);
         let script = format!("set -- {line}; for word; do printf '%s\\n' \"$word\"; done");
         let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();

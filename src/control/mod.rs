@@ -2,6 +2,7 @@
 //! It meets the data plane in two places only: a `Snapshot` goes in through the mailbox, events come out.
 //! Next: `config`.
 
+pub mod app;
 pub mod cli;
 pub mod options;
 pub mod config;

@@ -4,11 +4,12 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use super::app::Product;
 use super::config::Source;
 use super::config::checked::Driver;
 
 /// `mcpring run`.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct RunOptions {
     /// Where the configuration is; read again on a reload.
     pub source: Source,
@@ -16,6 +17,8 @@ pub struct RunOptions {
     pub overrides: Vec<String>,
     /// How far to go.
     pub check: Check,
+    /// What is served.
+    pub product: Product,
 }
 
 /// How far `run` goes.

@@ -25,7 +25,6 @@ use super::problem::{Exit, Problem, exit_code};
 use super::publish::{CertificateFact, Hsts, Kept, Materials, load_materials};
 use super::server::{Prepared, Server};
 use crate::shard::driver::Driver;
-use crate::tools::Catalog;
 
 /// How often a drain asks whether the shards have ended.
 const DRAIN_POLL: Duration = Duration::from_millis(5);
@@ -68,6 +67,8 @@ pub struct Ready<'a> {
     pub addresses: &'a [SocketAddr],
     /// Of every shard.
     pub driver: Driver,
+    /// The tools that are offered, by name.
+    pub tools: Vec<String>,
     /// What is served.
     pub certificates: &'a [CertificateFact],
     /// What the operator should know.
@@ -79,9 +80,9 @@ pub struct Ready<'a> {
 }
 
 /// `mcpring run`.
-pub fn run(options: RunOptions, catalog: Catalog) -> ExitCode {
+pub fn run(options: RunOptions) -> ExitCode {
     let began = Instant::now();
-    let loaded = match config::load(&options.source, &options.overrides) {
+    let loaded = match load(&options) {
         Ok(loaded) => loaded,
         Err(problems) => return refuse_configuration(&problems),
     };
@@ -90,10 +91,11 @@ pub fn run(options: RunOptions, catalog: Catalog) -> ExitCode {
         // 21 ms on another core while this one reads files.
         warm::gather_entropy();
     }
-    let start = Kept::build(catalog).map_err(|problem| vec![problem]).and_then(|mut kept| {
-        let materials = load_materials(&config, &mut kept, moment::unix_now_s())?;
-        Ok((materials, kept))
-    });
+    let start =
+        Kept::build(options.product.catalog.clone()).map_err(|problem| vec![problem]).and_then(|mut kept| {
+            let materials = load_materials(&config, &mut kept, moment::unix_now_s())?;
+            Ok((materials, kept))
+        });
     let (materials, kept) = match start {
         Ok(start) => start,
         Err(problems) => return refuse(&problems),
@@ -155,10 +157,12 @@ fn launch(start: Start, announce: impl FnOnce(&Ready<'_>)) -> Result<(Server, Ha
     let (driver, addresses) = (prepared.driver, prepared.addresses.clone());
     let (warnings, certificates) = (prepared.warnings.clone(), prepared.certificates.clone());
     let server = prepared.launch(log).map_err(|problem| vec![problem])?;
+    let tools = server.offer().registry().tools().map(|tool| tool.name().to_owned()).collect();
     announce(&Ready {
         config: &config,
         addresses: &addresses,
         driver,
+        tools,
         certificates: &certificates,
         warnings: &warnings,
         elapsed: began.elapsed(),
@@ -246,10 +250,20 @@ impl Signals {
     }
 }
 
+/// The configuration, with what the program itself says.
+fn load(options: &RunOptions) -> Result<Loaded, Problems> {
+    let mut loaded = config::load(&options.source, &options.overrides)?;
+    options.product.introduce(&mut loaded.config.server);
+    if options.product.offers_something() {
+        loaded.warnings.excuse_empty_native();
+    }
+    Ok(loaded)
+}
+
 /// Loads the file again and moves to it, or says why not.
 fn reload(server: &mut Server, options: &RunOptions) {
     let began = Instant::now();
-    let loaded = match config::load(&options.source, &options.overrides) {
+    let loaded = match load(options) {
         Ok(loaded) => loaded,
         Err(problems) => {
             log_problems(&server.log, Level::ERROR, &problems);

@@ -197,13 +197,12 @@ impl Server {
         let registry = self.kept.offer.registry();
         if changed.lists && !Arc::ptr_eq(&registry, &self.snapshot.registry) {
             match follow_offer(&self.snapshot, &self.roles, registry) {
-                Ok(snapshot) => match self.fleet.publish(&snapshot, Vec::new(), &[]) {
-                    Ok(()) => {
+                Ok(snapshot) => {
+                    if self.fleet.publish(&snapshot, Vec::new(), &[]).is_ok() {
                         self.snapshot = snapshot;
                         changed.lists = false;
                     }
-                    Err(MailboxFull) => {}
-                },
+                }
                 Err(problems) => problems.iter().for_each(|problem| self.log.problem(problem)),
             }
         } else {

@@ -107,7 +107,23 @@ pub fn authorize<'i>(
                 None => Err(Refusal::Forbidden),
             }
         }
-        _ => Ok(Target::Method),
+        Method::Discover
+        | Method::ToolsList
+        | Method::ResourcesList
+        | Method::TemplatesList
+        | Method::PromptsList
+        | Method::Complete
+        | Method::Listen
+        | Method::TasksGet
+        | Method::TasksUpdate
+        | Method::TasksCancel
+        | Method::Initialize
+        | Method::Ping
+        | Method::SetLevel
+        | Method::Subscribe
+        | Method::Unsubscribe
+        | Method::Initialized
+        | Method::Cancelled => Ok(Target::Method),
     }
 }
 
@@ -173,11 +189,9 @@ impl Policy {
 
     /// Whether one of `roles` may use `method`, its target aside.
     pub fn allows_method(&self, roles: u64, method: Method) -> bool {
-        match method {
-            // The handshake's second half, keep-alive and giving up are part of having a session at all.
-            Method::Ping | Method::Initialized | Method::Cancelled => true,
-            _ => self.methods.get(method as usize).is_some_and(|masks| masks.allows(roles)),
-        }
+        // The handshake's second half, keep-alive and giving up are part of having a session at all.
+        matches!(method, Method::Ping | Method::Initialized | Method::Cancelled)
+            || self.methods.get(method as usize).is_some_and(|masks| masks.allows(roles))
     }
 
     /// Whether one of `roles` may call the tool of that index in the registry.
@@ -221,11 +235,13 @@ impl Policy {
 /// The method whose permission is asked for: the legacy handshake tells what `server/discover` tells, and who may read a
 /// resource may be told that it has changed.
 fn permission(method: Method) -> &'static str {
-    match method {
-        Method::Initialize => Method::Discover.name(),
-        Method::Subscribe | Method::Unsubscribe => Method::ResourcesRead.name(),
-        method => method.name(),
+    if method == Method::Initialize {
+        return Method::Discover.name();
     }
+    if matches!(method, Method::Subscribe | Method::Unsubscribe) {
+        return Method::ResourcesRead.name();
+    }
+    method.name()
 }
 
 /// The method that uses an entry of that kind.

@@ -198,9 +198,9 @@ impl Job {
     }
 
     /// Sends what was said so far, and hands the job to the shard unless that was all.
-    pub(super) fn set_off(mut self: Box<Self>, turn: &mut Turn<'_>) {
+    pub(super) fn set_off(mut self, turn: &mut Turn<'_>) {
         if self.flush(turn).is_pending() {
-            turn.work.hub.start(*self);
+            turn.work.hub.start(self);
         }
     }
 

@@ -82,6 +82,9 @@ impl Problem {
     }
 }
 
+/// What is said of a server without built-in tools.
+pub(super) const NOTHING_SERVED: &str = "no tool is served";
+
 /// A text that problems point into.
 #[derive(Clone, Debug)]
 pub(super) struct Source {
@@ -143,6 +146,11 @@ impl Problems {
     /// How many are of this severity.
     pub fn count(&self, severity: Severity) -> usize {
         self.list.iter().filter(|problem| problem.severity() == severity).count()
+    }
+
+    /// Forgets that no built-in tool is enabled: the program has its own.
+    pub fn excuse_empty_native(&mut self) {
+        self.list.retain(|problem| problem.message != NOTHING_SERVED);
     }
 
     /// Whether there is none.

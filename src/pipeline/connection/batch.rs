@@ -27,7 +27,7 @@ const BATCH_MAX: usize = 64;
 #[derive(Default)]
 struct Done {
     answers: Vec<Vec<u8>>,
-    running: Vec<Box<Job>>,
+    running: Vec<Job>,
     owner: Option<Owner>,
 }
 
@@ -91,7 +91,7 @@ impl Connection {
         done.owner = Some(visitor.owner(request));
         match decide(request, &visitor, turn)?.1 {
             Dispatched::Answered(_) => done.answers.push(std::mem::take(&mut turn.work.body)),
-            Dispatched::Running(job) => done.running.push(job),
+            Dispatched::Running(job) => done.running.push(*job),
             // Only the handshake and the modern era give these.
             Dispatched::Session(_) | Dispatched::Awaiting(_) => return Err(Refusal::Internal),
         }

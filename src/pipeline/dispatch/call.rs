@@ -289,7 +289,7 @@ fn run<'i>(
 }
 
 enum Prepared {
-    Job(Job),
+    Job(Box<Job>),
     Answered(Dispatched),
 }
 
@@ -331,7 +331,8 @@ fn prepare<'i>(
     let failure = match catch_unwind(AssertUnwindSafe(|| start(&call, context.clone()))) {
         Ok(Ok(future)) => {
             let origin = origin(request, &work.subject, visitor, turn);
-            return Ok(Prepared::Job(Job::new(future, context, origin, work.subject, binding, turn)));
+            let job = Job::new(future, context, origin, work.subject, binding, turn);
+            return Ok(Prepared::Job(Box::new(job)));
         }
         Ok(Err(error)) => CallFailure::Tool(error),
         Err(_) => CallFailure::Panicked,
@@ -380,7 +381,7 @@ fn as_task<'i>(
             Started::Running(job) => job,
         }
     } else {
-        Box::new(job)
+        job
     };
     let ttl_ms = u64::try_from(turn.snapshot.limits.task_ttl.as_millis()).unwrap_or(u64::MAX);
     let (nonce, owner, now) = (turn.nonce(), visitor.owner(request), turn.now);

@@ -30,22 +30,20 @@ pub(super) fn ask<'i>(
     let member = |name| request.params.and_then(|params| params.member(name));
     let id = member("taskId").and_then(Value::as_str).ok_or(Refusal::Params("taskId must be a string"))?;
     let task = Key::decode(id).ok_or(Refusal::UnknownTask)?;
-    let operation = match request.method {
-        Method::TasksUpdate => {
-            let responses = member("inputResponses").filter(|responses| responses.is_object());
-            let responses = responses.ok_or(Refusal::Params("inputResponses must be an object"))?;
-            let answers = responses.members().take(ANSWERS_MAX).map(|(key, value)| {
-                let mut answer = Vec::new();
-                value.encode(&mut answer);
-                (key.to_owned(), answer)
-            });
-            TaskOperation::Update(answers.collect())
-        }
-        Method::TasksCancel => TaskOperation::Cancel,
-        method => {
-            debug_assert!(method == Method::TasksGet, "dispatch sends three methods here");
-            TaskOperation::Show
-        }
+    let operation = if request.method == Method::TasksUpdate {
+        let responses = member("inputResponses").filter(|responses| responses.is_object());
+        let responses = responses.ok_or(Refusal::Params("inputResponses must be an object"))?;
+        let answers = responses.members().take(ANSWERS_MAX).map(|(key, value)| {
+            let mut answer = Vec::new();
+            value.encode(&mut answer);
+            (key.to_owned(), answer)
+        });
+        TaskOperation::Update(answers.collect())
+    } else if request.method == Method::TasksCancel {
+        TaskOperation::Cancel
+    } else {
+        debug_assert!(request.method == Method::TasksGet, "dispatch sends three methods here");
+        TaskOperation::Show
     };
     let (owner, nonce, now) = (visitor.owner(request), turn.nonce(), turn.now);
     let to = turn.work.hub.mirror(owner, nonce, now).ok_or(Refusal::Overloaded)?;

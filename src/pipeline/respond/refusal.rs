@@ -207,10 +207,7 @@ impl Refusal<'_> {
 
     /// The words for the peer: the row's, unless a handler has its own.
     pub fn message(&self) -> &str {
-        match self {
-            Self::Handler { message, .. } => message,
-            refusal => refusal.row().message,
-        }
+        if let Self::Handler { message, .. } = self { message } else { self.row().message }
     }
 
     /// The header field that goes with it.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::super::checked::{ApiKeys, SecretSource};
 use super::super::form;
 use super::super::nearest::nearest;
-use super::super::problem::Code;
+use super::super::problem::{Code, NOTHING_SERVED};
 use super::super::raw::{self, RateKey};
 use super::super::report::{child, entry};
 use super::super::settings::quoted;
@@ -64,7 +64,7 @@ impl Check<'_> {
             }
         }
         if names.is_empty() && !self.report.is_doubtful("native") {
-            let problem = self.report.problem(Code::NothingCallable, "native.enable", "no tool is served");
+            let problem = self.report.problem(Code::NothingCallable, "native.enable", NOTHING_SERVED);
             problem
                 .label("no native tool is enabled")
                 .help(format!("add [native] with enable = [\"{}\"]", tools::DEMO_TOOLS.join("\", \"")));

@@ -296,7 +296,9 @@ impl Job {
     fn send_all(&mut self, turn: &mut Turn<'_>) {
         // MCP 2025-11-25, lifecycle: whoever gives up on a request says so.
         for question in self.given_up.drain(..) {
-            if let Output::Stream(stream) = self.output {
+            if turn.work.hub.forget(question)
+                && let Output::Stream(stream) = self.output
+            {
                 let bytes = message::encode_cancelled(&question.encode());
                 turn.work.hub.push(stream, EventKind::Notification, bytes, turn.now);
             }

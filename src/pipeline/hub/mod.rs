@@ -296,12 +296,14 @@ impl Hub {
         self.key(slot, nonce)
     }
 
-    /// A question is no longer open.
-    pub(super) fn forget(&mut self, question: Key) {
-        let Ok(slot) = usize::try_from(question.slot) else { return };
-        if self.questions.get(slot).is_some_and(|open| open.nonce == question.nonce) {
+    /// A question is no longer open; whether it was.
+    pub(super) fn forget(&mut self, question: Key) -> bool {
+        let Ok(slot) = usize::try_from(question.slot) else { return false };
+        let is_open = self.questions.get(slot).is_some_and(|open| open.nonce == question.nonce);
+        if is_open {
             self.questions.remove(slot);
         }
+        is_open
     }
 
     fn answer(&mut self, question: Key, owner: Owner, answer: ClientAnswer) {

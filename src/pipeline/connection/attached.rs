@@ -12,7 +12,7 @@ use crate::pipeline::hub::stream::{EventKind, Read};
 use crate::pipeline::respond;
 use crate::pipeline::snapshot::{Listener, SlowReader};
 use crate::pipeline::turn::Turn;
-use crate::wire::http::head::{HeadScan, Persistence, Version};
+use crate::wire::http::head::{Persistence, Version};
 use crate::wire::mcp::Revision;
 use crate::wire::mcp::session::Claims;
 use crate::wire::sse;
@@ -73,6 +73,8 @@ pub(super) struct Attachment {
     ids: Ids,
     is_open: bool,
     collected: Vec<u8>,
+    /// Where in its requests the connection goes on afterwards; the rest of this one's body may have to be skipped first.
+    then: Framing,
     alive_at_ms: u64,
 }
 
@@ -107,7 +109,7 @@ impl Connection {
         caller: Caller,
         turn: &mut Turn<'_>,
     ) {
-        self.framing = Framing::Busy;
+        let then = std::mem::replace(&mut self.framing, Framing::Busy);
         self.attached = Some(Box::new(Attachment {
             stream: reading.stream,
             ticket,
@@ -119,6 +121,7 @@ impl Connection {
             ids: reading.ids,
             is_open: false,
             collected: Vec::new(),
+            then,
             alive_at_ms: turn.now.ms.saturating_add(turn.snapshot.limits.keepalive_ms()),
         }));
         self.poll_attached(turn);
@@ -207,13 +210,21 @@ impl Connection {
                 Step::Again => {}
                 Step::Wait => break,
                 Step::Done => return self.end_reading(*attached, turn),
+                Step::Cut => {
+                    // Whoever has had nothing yet must hear something, or would take the next answer for this one.
+                    if !attached.is_open {
+                        let exchange = attached.caller.exchange;
+                        respond::refuse(turn, listener, exchange, &respond::Refusal::Overloaded, None);
+                    }
+                    return self.end_reading(*attached, turn);
+                }
                 Step::Elsewhere(owner, claims) => {
                     let caller = attached.caller.clone();
+                    self.framing = std::mem::replace(&mut attached.then, Framing::Busy);
                     attached.leave(turn);
                     if !self.attach_session(owner, claims, None, caller.clone(), turn) {
                         let refusal = respond::Refusal::Overloaded;
                         respond::refuse(turn, listener, caller.exchange, &refusal, None);
-                        self.framing = Framing::Head(HeadScan::default());
                         self.answered(caller.exchange, turn);
                     }
                     return;
@@ -238,13 +249,13 @@ impl Connection {
         self.attached = Some(attached);
     }
 
-    fn end_reading(&mut self, attached: Attachment, turn: &mut Turn<'_>) {
+    fn end_reading(&mut self, mut attached: Attachment, turn: &mut Turn<'_>) {
         if attached.is_open {
             respond::close_stream(turn, attached.caller.exchange);
         }
         let exchange = attached.caller.exchange;
+        self.framing = std::mem::replace(&mut attached.then, Framing::Busy);
         attached.leave(turn);
-        self.framing = Framing::Head(HeadScan::default());
         self.answered(exchange, turn);
         // Requests that arrived in the meantime.
         if !self.held.is_empty() {
@@ -256,7 +267,10 @@ impl Connection {
 enum Step {
     Again,
     Wait,
+    /// Everything was written.
     Done,
+    /// There is more, and not for this reader.
+    Cut,
     Elsewhere(Owner, Claims),
 }
 
@@ -275,7 +289,7 @@ impl Attachment {
                 self.after = through;
                 return match turn.snapshot.limits.slow_reader {
                     SlowReader::Drop => Step::Again,
-                    SlowReader::Close => Step::Done,
+                    SlowReader::Close => Step::Cut,
                 };
             }
             Read::Quiet => {
@@ -283,7 +297,7 @@ impl Attachment {
                 return Step::Wait;
             }
             Read::Over => return self.over(listener, turn),
-            Read::Gone => return Step::Done,
+            Read::Gone => return Step::Cut,
         };
         self.after = seq;
         self.fallback = None;

@@ -1,0 +1,183 @@
+//! What a hostile, hasty or unlucky client tries with streams, sessions, tasks and states.
+//! Next: `modern` and `legacy`, what a friendly one sees.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mcpring::pipeline::authorize::Policy;
+use mcpring::pipeline::connection::{Connection, Directive};
+use mcpring::pipeline::snapshot::{Security, Snapshot};
+use mcpring::tools::{Progress, Registry, Reply, Resource, Tool, ToolError};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::fixture::messages::answer;
+use crate::fixture::{Desk, KEY, answers, post, role, snapshot_with};
+
+#[derive(Deserialize, JsonSchema)]
+struct Nothing {}
+
+fn said(text: &str) -> Result<Reply, ToolError> {
+    let mut reply = Reply::new();
+    reply.text(text);
+    Ok(reply)
+}
+
+/// Tools that let go of their reader, that talk more than a stream keeps, and that rest.
+fn tools() -> Registry {
+    let mut registry = Registry::default();
+    let tools = [
+        Tool::deferred::<Nothing, _>("letting_go", "", |_, context| {
+            Ok(async move {
+                context.close_stream();
+                context.sleep(Duration::from_secs(1)).await;
+                said("back")
+            })
+        }),
+        Tool::deferred::<Nothing, _>("talkative", "", |_, context| {
+            Ok(async move {
+                for step in 0..8u32 {
+                    context.progress(Progress { progress: f64::from(step), total: None, message: None });
+                }
+                context.sleep(Duration::from_secs(1)).await;
+                said("done")
+            })
+        }),
+        Tool::deferred::<Nothing, _>("resting", "", |_, context| {
+            Ok(async move {
+                context.sleep(Duration::from_secs(10)).await;
+                said("rested")
+            })
+        }),
+    ];
+    for tool in tools {
+        registry.register(tool).expect("names are unique");
+    }
+    registry.register_resource(Resource::text("note://one", "one", "text/plain", "1")).expect("one resource");
+    registry
+}
+
+fn snapshot(change: impl FnOnce(&mut Snapshot)) -> Arc<Snapshot> {
+    snapshot_with(Security::Plain, |snapshot| {
+        let registry = tools();
+        let rules = [role("operator", &["**"]), role("reader", &["**"])];
+        snapshot.policy = Policy::compile(&rules, &registry).expect("the patterns are well-formed");
+        snapshot.registry = Arc::new(registry);
+        change(snapshot);
+    })
+}
+
+/// A session of that revision for the owner of that key.
+fn session(desk: &mut Desk, key: &str, version: &str) -> String {
+    let body = format!(
+        r#"{{"jsonrpc":"2.0","id":1,"method":"initialize","params":{{"protocolVersion":"{version}","capabilities":{{}},"clientInfo":{{"name":"c","version":"1"}}}}}}"#
+    );
+    let mut connection = desk.connect();
+    let answer =
+        answers(&desk.feed(&mut connection, &post(&format!("X-API-Key: {key}\r\n"), &body))).remove(0);
+    let line = answer.head.lines().find_map(|line| line.strip_prefix("mcp-session-id: "));
+    line.expect("a handshake opens a session").to_owned()
+}
+
+fn within(session: &str, key: &str, body: &str) -> Vec<u8> {
+    post(&format!("X-API-Key: {key}\r\nMcp-Session-Id: {session}\r\n"), body)
+}
+
+/// A request without a message.
+fn bare(method: &str, session: &str, extra: &str) -> Vec<u8> {
+    format!(
+        "{method} /mcp HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\nX-API-Key: {KEY}\r\n\
+         Mcp-Session-Id: {session}\r\n{extra}\r\n"
+    )
+    .into_bytes()
+}
+
+fn call(id: u32, tool: &str) -> String {
+    format!(
+        r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"{tool}","arguments":{{}},"_meta":{{"progressToken":{id}}}}}}}"#
+    )
+}
+
+fn is_open(connection: &Connection) -> bool {
+    connection.directive() == Directive::Continue
+}
+
+#[test]
+fn the_body_of_a_get_or_delete_is_never_read_as_a_request() {
+    for method in ["GET", "DELETE"] {
+        let mut desk = Desk::new(snapshot(|_| {}));
+        let id = session(&mut desk, KEY, "2025-11-25");
+        let smuggled = within(&id, KEY, r#"{"jsonrpc":"2.0","id":666,"method":"ping"}"#);
+        let mut bytes = bare(method, &id, &format!("Content-Length: {}\r\n", smuggled.len()));
+        bytes.extend_from_slice(&smuggled);
+        let mut connection = desk.connect();
+        let mut sent = desk.feed(&mut connection, &bytes);
+        // The session ends, and with it its stream; only then is more of the connection read.
+        let mut other = desk.connect();
+        desk.feed(&mut other, &bare("DELETE", &id, ""));
+        sent.extend(desk.pass(&mut connection, 0));
+        let text = String::from_utf8_lossy(&sent);
+        assert!(!text.contains("666"), "{method}: {text}");
+        assert_eq!(text.matches("HTTP/1.1 ").count(), 1, "{method}: {text}");
+        if is_open(&connection) {
+            let next = session(&mut desk, KEY, "2025-11-25");
+            let ping = within(&next, KEY, r#"{"jsonrpc":"2.0","id":7,"method":"ping"}"#);
+            assert_eq!(answers(&desk.feed(&mut connection, &ping)).remove(0).json()["id"], 7);
+        }
+    }
+}
+
+#[test]
+fn a_stream_lasts_although_it_is_the_last_answer_of_its_connection() {
+    for (version, fields) in
+        [("1.1", "Connection: close\r\n"), ("1.0", ""), ("1.1", "Transfer-Encoding: chunked\r\n")]
+    {
+        let mut desk = Desk::new(snapshot(|_| {}));
+        let id = session(&mut desk, KEY, "2025-11-25");
+        let request = String::from_utf8(bare("GET", &id, fields))
+            .unwrap()
+            .replace("HTTP/1.1", &format!("HTTP/{version}"));
+        let mut connection = desk.connect();
+        let sent = desk.feed(&mut connection, request.as_bytes());
+        assert!(String::from_utf8_lossy(&sent).contains("connection: close"), "{version} {fields}");
+        assert!(is_open(&connection), "{version} {fields}");
+        let mut other = desk.connect();
+        desk.feed(&mut other, &bare("DELETE", &id, ""));
+        desk.pass(&mut connection, 0);
+        assert!(!is_open(&connection), "{version} {fields}");
+    }
+}
+
+#[test]
+fn whoever_is_sent_away_gets_an_answer_all_the_same() {
+    for (revision, tool) in [
+        ("2025-03-26", "letting_go"),
+        ("2025-06-18", "letting_go"),
+        ("2025-11-25", "letting_go"),
+        ("2025-03-26", "talkative"),
+        ("2025-06-18", "talkative"),
+        ("2025-11-25", "talkative"),
+    ] {
+        let mut desk = Desk::new(snapshot(|snapshot| snapshot.limits.event_buffer_size = 4));
+        let id = session(&mut desk, KEY, revision);
+        let mut connection = desk.connect();
+        let mut sent = desk.feed(&mut connection, &within(&id, KEY, &call(9, tool)));
+        sent.extend(desk.pass(&mut connection, 1500));
+        let (whole, rest) = answer(&sent).unwrap_or_else(|| panic!("{revision} {tool}: no whole answer"));
+        assert!(whole.is_some() && rest.is_empty(), "{revision} {tool}");
+        if is_open(&connection) {
+            let ping = within(&id, KEY, r#"{"jsonrpc":"2.0","id":10,"method":"ping"}"#);
+            assert_eq!(answers(&desk.feed(&mut connection, &ping)).remove(0).json()["id"], 10);
+        }
+    }
+    let mut desk = Desk::new(snapshot(|snapshot| snapshot.limits.event_buffer_size = 4));
+    let mut connection = desk.connect();
+    let params = r#""name":"talkative","arguments":{},"_meta":{"progressToken":1,"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#;
+    let body = format!(r#"{{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{{{params}}}}}"#);
+    let fields = format!(
+        "X-API-Key: {KEY}\r\nMCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: talkative\r\n"
+    );
+    let mut sent = desk.feed(&mut connection, &post(&fields, &body));
+    sent.extend(desk.pass(&mut connection, 1500));
+    assert!(answer(&sent).is_some_and(|(whole, rest)| whole.is_some() && rest.is_empty()));
+}

@@ -43,6 +43,15 @@ fn tools() -> Registry {
                 said("done")
             })
         }),
+        Tool::deferred::<Nothing, _>("letting_go_twice", "", |_, context| {
+            Ok(async move {
+                for _ in 0..2 {
+                    context.close_stream();
+                    context.sleep(Duration::from_secs(1)).await;
+                }
+                said("back")
+            })
+        }),
         Tool::deferred::<Nothing, _>("resting", "", |_, context| {
             Ok(async move {
                 context.sleep(Duration::from_secs(10)).await;
@@ -180,4 +189,130 @@ fn whoever_is_sent_away_gets_an_answer_all_the_same() {
     let mut sent = desk.feed(&mut connection, &post(&fields, &body));
     sent.extend(desk.pass(&mut connection, 1500));
     assert!(answer(&sent).is_some_and(|(whole, rest)| whole.is_some() && rest.is_empty()));
+}
+
+/// Two shards that share what is spent and exchange parcels.
+struct Pair([Desk; 2]);
+
+impl Pair {
+    fn new(snapshot: &Arc<Snapshot>) -> Self {
+        let spent = Arc::default();
+        let desk = |shard: u16| {
+            let mut counter = u8::try_from(shard).unwrap() * 128;
+            let entropy = Box::new(move |bytes: &mut [u8]| {
+                for byte in bytes {
+                    counter = counter.wrapping_add(1);
+                    *byte = counter;
+                }
+            });
+            Desk::of_fleet(snapshot.clone(), shard, 2, Arc::clone(&spent), entropy)
+        };
+        Self([desk(0), desk(1)])
+    }
+
+    /// Carries parcels until there are none.
+    fn exchange(&mut self) {
+        loop {
+            let mut is_quiet = true;
+            for from in 0..2 {
+                self.0[from].attend();
+                while let Some((to, parcel)) = self.0[from].work.hub.poll_parcel() {
+                    is_quiet = false;
+                    let desk = &mut self.0[usize::from(to)];
+                    desk.work.receive(parcel, &desk.snapshot, desk.now);
+                }
+            }
+            if is_quiet {
+                return;
+            }
+        }
+    }
+
+    fn pass(&mut self, millis: u64) {
+        for desk in &mut self.0 {
+            desk.now.ms += millis;
+            desk.now.unix_ms += millis;
+        }
+        self.exchange();
+    }
+}
+
+fn last_event_id(sent: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(sent);
+    text.lines().rev().find_map(|line| line.strip_prefix("id: ").map(str::to_owned))
+}
+
+#[test]
+fn a_reader_on_another_shard_that_is_sent_away_gets_the_answer_when_it_comes_back() {
+    let mut pair = Pair::new(&snapshot(|_| {}));
+    let id = session(&mut pair.0[0], KEY, "2025-11-25");
+    let mut poster = pair.0[0].connect();
+    let sent = pair.0[0].feed(&mut poster, &within(&id, KEY, &call(9, "letting_go_twice")));
+    let place = last_event_id(&sent).expect("the stream is primed");
+    let mut heard = String::new();
+    for _ in 0..3 {
+        let mut reader = pair.0[1].connect();
+        let get = bare("GET", &id, &format!("Last-Event-ID: {place}\r\n"));
+        let mut sent = pair.0[1].feed(&mut reader, &get);
+        pair.exchange();
+        for _ in 0..6 {
+            pair.pass(500);
+            sent.extend(pair.0[1].pass(&mut reader, 0));
+            pair.exchange();
+        }
+        heard = String::from_utf8_lossy(&sent).into_owned();
+        assert!(heard.ends_with("0\r\n\r\n"), "neither the answer nor a farewell: {heard}");
+        pair.0[1].release(reader);
+        pair.exchange();
+    }
+    assert!(heard.contains("back"), "{heard}");
+}
+
+#[test]
+fn a_drain_ends_every_stream_and_lets_none_begin() {
+    let mut pair = Pair::new(&snapshot(|_| {}));
+    let id = session(&mut pair.0[0], KEY, "2025-11-25");
+    let mut readers = [pair.0[0].connect(), pair.0[1].connect()];
+    for (shard, reader) in readers.iter_mut().enumerate().rev() {
+        let other = session(&mut pair.0[0], KEY, "2025-11-25");
+        pair.0[shard].feed(reader, &bare("GET", &other, ""));
+        pair.exchange();
+        pair.0[shard].pass(reader, 0);
+    }
+    let mut late = pair.0[0].connect();
+    let (early, rest) = (&bare("GET", &id, "")[..20], &bare("GET", &id, "")[20..]);
+    pair.0[0].feed(&mut late, early);
+    // Shard 0 has ended before shard 1 hears of the drain.
+    let now = pair.0[0].now;
+    pair.0[0].work.drain(now);
+    while pair.0[0].work.hub.poll_parcel().is_some() {}
+    pair.0[1].work.drain(now);
+    for (shard, mut reader) in readers.into_iter().enumerate() {
+        let desk = &mut pair.0[shard];
+        desk.turn(&mut Vec::new(), |turn| reader.handle_drain(turn));
+        desk.pass(&mut reader, 0);
+        assert!(!is_open(&reader), "shard {shard}");
+    }
+    pair.0[0].turn(&mut Vec::new(), |turn| late.handle_drain(turn));
+    let answer = answers(&pair.0[0].feed(&mut late, rest)).remove(0);
+    assert_eq!(answer.status, 503);
+    assert!(!is_open(&late));
+}
+
+#[test]
+fn a_batch_of_nothing_but_cancelled_calls_has_a_well_formed_answer() {
+    let mut desk = Desk::new(snapshot(|_| {}));
+    let id = session(&mut desk, KEY, "2025-03-26");
+    let batch = format!("[{},{}]", call(1, "resting"), call(2, "resting"));
+    let request = String::from_utf8(within(&id, KEY, &batch)).unwrap();
+    let request = request.replace("application/json, text/event-stream", "application/json");
+    let mut connection = desk.connect();
+    assert!(desk.feed(&mut connection, request.as_bytes()).is_empty());
+    let cancel = |call: u32| {
+        format!(r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{call}}}}}"#)
+    };
+    let mut other = desk.connect();
+    desk.feed(&mut other, &within(&id, KEY, &format!("[{},{}]", cancel(1), cancel(2))));
+    let answer = answers(&desk.pass(&mut connection, 0)).remove(0);
+    assert_eq!((answer.status, answer.body.len()), (202, 0));
 }

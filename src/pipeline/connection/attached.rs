@@ -335,12 +335,16 @@ impl Attachment {
             return Step::Elsewhere(owner, claims);
         }
         match self.form {
+            Form::JsonArray if self.collected.is_empty() => {
+                respond::answer_empty(turn, listener, 202, self.caller.exchange, &[]);
+            }
             Form::JsonArray => {
                 self.collected.push(b']');
                 turn.work.body.clear();
                 turn.work.body.append(&mut self.collected);
                 respond::answer(turn, listener, 200, self.caller.exchange, &[]);
             }
+            Form::Json | Form::Either if !self.is_open && self.is_owed(turn) => return Step::Cut,
             // A call that was cancelled has no answer; whoever waits for one is told that.
             Form::Json | Form::Either if !self.is_open => {
                 respond::answer_empty(turn, listener, 202, self.caller.exchange, &[]);
@@ -351,6 +355,11 @@ impl Attachment {
             self.open(listener, turn);
         }
         Step::Done
+    }
+
+    /// Whether another shard was to send the answer and has not.
+    fn is_owed(&self, turn: &mut Turn<'_>) -> bool {
+        turn.work.hub.mirror_source(self.stream).1 == Then::More
     }
 
     /// Asks the stream's shard for what comes next, unless it has been asked.

@@ -75,6 +75,8 @@ pub struct Hub {
     levels_by_age: VecDeque<[u8; 16]>,
     tasks: Slab<Task>,
     tickets: u64,
+    /// Nothing new that would not end by itself.
+    is_draining: bool,
     /// Jobs that were started in this turn; the shard gives each a task of its own.
     jobs: Vec<Job>,
     outgoing: VecDeque<(u16, Parcel)>,
@@ -96,6 +98,7 @@ impl Hub {
             levels_by_age: VecDeque::new(),
             tasks: Slab::new(),
             tickets: 0,
+            is_draining: false,
             jobs: Vec::new(),
             outgoing: VecDeque::new(),
         }
@@ -172,6 +175,9 @@ impl Hub {
         nonce: u128,
         now: Now,
     ) -> Option<Key> {
+        if self.is_draining && !matches!(role, Role::Call { .. }) {
+            return None;
+        }
         if self.streams.len() >= self.bounds.streams_max && !self.make_room() {
             self.events.count(Count::HubFull);
             return None;
@@ -357,8 +363,8 @@ impl Hub {
 
     /// The reader of a stream that can be resumed is sent away, to come back for the rest.
     pub(super) fn release_reader(&mut self, key: Key) {
-        if let Some(stream) = self.find(key) {
-            stream.release();
+        if let Some(away) = self.find(key).and_then(Stream::release) {
+            self.dismiss(away, key);
         }
     }
 
@@ -393,13 +399,15 @@ impl Hub {
 
     /// Ends every stream that would not end by itself, each with what its client expects at the end.
     pub(super) fn drain(&mut self, now: Now) {
+        self.is_draining = true;
         let keys: Vec<(Key, Option<Listen>)> = self
             .streams
             .iter()
             .filter_map(|(slot, stream)| match &stream.role {
                 Role::Listen(listen) => Some((self.key(slot, stream.nonce), Some(listen.clone()))),
-                Role::Session { .. } => Some((self.key(slot, stream.nonce), None)),
-                Role::Call { .. } | Role::Mirror { .. } => None,
+                // A mirror's source may be on a shard that has ended already.
+                Role::Session { .. } | Role::Mirror { .. } => Some((self.key(slot, stream.nonce), None)),
+                Role::Call { .. } => None,
             })
             .collect();
         for (key, listen) in keys {

@@ -177,11 +177,24 @@ impl Stream {
     }
 
     /// Sends the reader away once it has had what there is, if it may come back. One that is about to come goes too.
-    pub(super) fn release(&mut self) {
-        if self.is_retained() {
-            self.lets_go = true;
-            let _ = self.tell();
+    /// A reader on another shard is returned when it has had all; one that has not is let be.
+    pub(super) fn release(&mut self) -> Option<Key> {
+        if !self.is_retained() {
+            return None;
         }
+        match self.reader {
+            Reader::There { to, wants_after: Some(_) } => {
+                self.reader = Reader::Nobody;
+                return Some(to);
+            }
+            Reader::There { wants_after: None, .. } => {}
+            Reader::Here { .. } | Reader::Nobody => {
+                self.lets_go = true;
+                let due = self.tell();
+                debug_assert!(due == Due::Nothing, "only a reader on another shard is owed a parcel");
+            }
+        }
+        None
     }
 
     /// No more messages.

@@ -6,13 +6,16 @@ use std::time::Duration;
 
 use mcpring::pipeline::authorize::Policy;
 use mcpring::pipeline::connection::{Connection, Directive};
+use mcpring::pipeline::hub::listen::{Change, Lists};
+use mcpring::pipeline::hub::parcel::Parcel;
 use mcpring::pipeline::snapshot::{Security, Snapshot};
-use mcpring::tools::{Progress, Registry, Reply, Resource, Tool, ToolError};
+use mcpring::pipeline::turn::Entropy;
+use mcpring::tools::{Progress, Registry, Reply, Resource, TaskSupport, Tool, ToolError};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::fixture::messages::answer;
-use crate::fixture::{Desk, KEY, answers, post, role, snapshot_with};
+use crate::fixture::{Answer, Desk, KEY, READER_KEY, answers, post, role, snapshot_with};
 
 #[derive(Deserialize, JsonSchema)]
 struct Nothing {}
@@ -52,6 +55,13 @@ fn tools() -> Registry {
                 said("back")
             })
         }),
+        Tool::deferred::<Nothing, _>("outliving", "", |_, context| {
+            Ok(async move {
+                context.sleep(Duration::from_secs(10)).await;
+                said("rested")
+            })
+        })
+        .tasks(TaskSupport::Allowed),
         Tool::deferred::<Nothing, _>("resting", "", |_, context| {
             Ok(async move {
                 context.sleep(Duration::from_secs(10)).await;
@@ -76,6 +86,21 @@ fn snapshot(change: impl FnOnce(&mut Snapshot)) -> Arc<Snapshot> {
     })
 }
 
+/// Numbers that do not come again as soon as a desk's own do.
+fn entropy(seed: u64) -> Entropy {
+    let mut state = seed;
+    Box::new(move |bytes: &mut [u8]| {
+        for byte in bytes {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            *byte = state.to_be_bytes()[0];
+        }
+    })
+}
+
+fn desk(snapshot: Arc<Snapshot>) -> Desk {
+    Desk::of_fleet(snapshot, 0, 1, Arc::default(), entropy(7))
+}
+
 /// A session of that revision for the owner of that key.
 fn session(desk: &mut Desk, key: &str, version: &str) -> String {
     let body = format!(
@@ -94,8 +119,12 @@ fn within(session: &str, key: &str, body: &str) -> Vec<u8> {
 
 /// A request without a message.
 fn bare(method: &str, session: &str, extra: &str) -> Vec<u8> {
+    bare_by(KEY, method, session, extra)
+}
+
+fn bare_by(key: &str, method: &str, session: &str, extra: &str) -> Vec<u8> {
     format!(
-        "{method} /mcp HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\nX-API-Key: {KEY}\r\n\
+        "{method} /mcp HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\nX-API-Key: {key}\r\n\
          Mcp-Session-Id: {session}\r\n{extra}\r\n"
     )
     .into_bytes()
@@ -114,7 +143,7 @@ fn is_open(connection: &Connection) -> bool {
 #[test]
 fn the_body_of_a_get_or_delete_is_never_read_as_a_request() {
     for method in ["GET", "DELETE"] {
-        let mut desk = Desk::new(snapshot(|_| {}));
+        let mut desk = desk(snapshot(|_| {}));
         let id = session(&mut desk, KEY, "2025-11-25");
         let smuggled = within(&id, KEY, r#"{"jsonrpc":"2.0","id":666,"method":"ping"}"#);
         let mut bytes = bare(method, &id, &format!("Content-Length: {}\r\n", smuggled.len()));
@@ -141,7 +170,7 @@ fn a_stream_lasts_although_it_is_the_last_answer_of_its_connection() {
     for (version, fields) in
         [("1.1", "Connection: close\r\n"), ("1.0", ""), ("1.1", "Transfer-Encoding: chunked\r\n")]
     {
-        let mut desk = Desk::new(snapshot(|_| {}));
+        let mut desk = desk(snapshot(|_| {}));
         let id = session(&mut desk, KEY, "2025-11-25");
         let request = String::from_utf8(bare("GET", &id, fields))
             .unwrap()
@@ -167,7 +196,7 @@ fn whoever_is_sent_away_gets_an_answer_all_the_same() {
         ("2025-06-18", "talkative"),
         ("2025-11-25", "talkative"),
     ] {
-        let mut desk = Desk::new(snapshot(|snapshot| snapshot.limits.event_buffer_size = 4));
+        let mut desk = desk(snapshot(|snapshot| snapshot.limits.event_buffer_size = 4));
         let id = session(&mut desk, KEY, revision);
         let mut connection = desk.connect();
         let mut sent = desk.feed(&mut connection, &within(&id, KEY, &call(9, tool)));
@@ -179,7 +208,7 @@ fn whoever_is_sent_away_gets_an_answer_all_the_same() {
             assert_eq!(answers(&desk.feed(&mut connection, &ping)).remove(0).json()["id"], 10);
         }
     }
-    let mut desk = Desk::new(snapshot(|snapshot| snapshot.limits.event_buffer_size = 4));
+    let mut desk = desk(snapshot(|snapshot| snapshot.limits.event_buffer_size = 4));
     let mut connection = desk.connect();
     let params = r#""name":"talkative","arguments":{},"_meta":{"progressToken":1,"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#;
     let body = format!(r#"{{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{{{params}}}}}"#);
@@ -198,14 +227,7 @@ impl Pair {
     fn new(snapshot: &Arc<Snapshot>) -> Self {
         let spent = Arc::default();
         let desk = |shard: u16| {
-            let mut counter = u8::try_from(shard).unwrap() * 128;
-            let entropy = Box::new(move |bytes: &mut [u8]| {
-                for byte in bytes {
-                    counter = counter.wrapping_add(1);
-                    *byte = counter;
-                }
-            });
-            Desk::of_fleet(snapshot.clone(), shard, 2, Arc::clone(&spent), entropy)
+            Desk::of_fleet(snapshot.clone(), shard, 2, Arc::clone(&spent), entropy(u64::from(shard)))
         };
         Self([desk(0), desk(1)])
     }
@@ -301,7 +323,7 @@ fn a_drain_ends_every_stream_and_lets_none_begin() {
 
 #[test]
 fn a_batch_of_nothing_but_cancelled_calls_has_a_well_formed_answer() {
-    let mut desk = Desk::new(snapshot(|_| {}));
+    let mut desk = desk(snapshot(|_| {}));
     let id = session(&mut desk, KEY, "2025-03-26");
     let batch = format!("[{},{}]", call(1, "resting"), call(2, "resting"));
     let request = String::from_utf8(within(&id, KEY, &batch)).unwrap();
@@ -315,4 +337,83 @@ fn a_batch_of_nothing_but_cancelled_calls_has_a_well_formed_answer() {
     desk.feed(&mut other, &within(&id, KEY, &format!("[{},{}]", cancel(1), cancel(2))));
     let answer = answers(&desk.pass(&mut connection, 0)).remove(0);
     assert_eq!((answer.status, answer.body.len()), (202, 0));
+}
+
+#[test]
+fn nobody_fills_the_table_of_streams_for_all() {
+    for stay in [false, true] {
+        let mut desk = desk(snapshot(|snapshot| snapshot.limits.streams_max = 8));
+        let mut crowd = Vec::new();
+        for _ in 0..8 {
+            let id = session(&mut desk, READER_KEY, "2025-11-25");
+            let mut connection = desk.connect();
+            let sent = desk.feed(&mut connection, &bare_by(READER_KEY, "GET", &id, ""));
+            assert!(sent.starts_with(b"HTTP/1.1 200 "));
+            if stay { crowd.push(connection) } else { desk.release(connection) }
+        }
+        let id = session(&mut desk, KEY, "2025-11-25");
+        let mut served = Vec::new();
+        for _ in 0..3 {
+            let mut connection = desk.connect();
+            let sent = desk.feed(&mut connection, &within(&id, KEY, &call(9, "letting_go")));
+            assert!(sent.starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(&sent));
+            served.push(connection);
+        }
+        // Those that gave way are told.
+        let mut ended = 0;
+        for reader in &mut crowd {
+            ended += usize::from(desk.pass(reader, 0).ends_with(b"0\r\n\r\n"));
+        }
+        assert_eq!(ended, if stay { 3 } else { 0 });
+        let id = session(&mut desk, READER_KEY, "2025-11-25");
+        let mut connection = desk.connect();
+        let sent = desk.feed(&mut connection, &bare_by(READER_KEY, "GET", &id, ""));
+        let status = if stay { "503" } else { "200" };
+        assert_eq!(String::from_utf8_lossy(&sent).get(9..12), Some(status), "{stay}");
+        assert!(desk.work.hub.streams() <= 8);
+    }
+}
+
+fn start_task(desk: &mut Desk, key: &str) -> Answer {
+    let meta = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{"extensions":{"io.modelcontextprotocol/tasks":{}}}}"#;
+    let body = format!(
+        r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"outliving","arguments":{{}},{meta}}}}}"#
+    );
+    let fields = format!(
+        "X-API-Key: {key}\r\nMCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: outliving\r\n"
+    );
+    let mut connection = desk.connect();
+    answers(&desk.feed(&mut connection, &post(&fields, &body))).remove(0)
+}
+
+#[test]
+fn nobody_fills_the_table_of_tasks_for_all() {
+    let mut desk = desk(snapshot(|snapshot| snapshot.limits.tasks_max = 4));
+    for _ in 0..4 {
+        assert_eq!(start_task(&mut desk, READER_KEY).json()["result"]["resultType"], "task");
+    }
+    assert_eq!(start_task(&mut desk, READER_KEY).status, 503);
+    assert_eq!(desk.running(), 4);
+    for _ in 0..2 {
+        assert_eq!(start_task(&mut desk, KEY).json()["result"]["resultType"], "task");
+        assert_eq!(desk.running(), 4, "whoever gives way stops working");
+    }
+    assert_eq!(start_task(&mut desk, KEY).status, 503);
+}
+
+#[test]
+fn a_session_that_nobody_reads_is_forgotten_whatever_it_is_told() {
+    let mut desk = desk(snapshot(|_| {}));
+    let id = session(&mut desk, KEY, "2025-11-25");
+    let mut connection = desk.connect();
+    desk.feed(&mut connection, &bare("GET", &id, ""));
+    desk.release(connection);
+    for _ in 0..10 {
+        desk.now.ms += 60_000;
+        let change = Change::Lists(Lists { tools: true, ..Lists::default() });
+        let (snapshot, now) = (desk.snapshot.clone(), desk.now);
+        desk.work.receive(Parcel::Change(change), &snapshot, now);
+        desk.work.hub.handle_time(now);
+    }
+    assert_eq!(desk.work.hub.streams(), 0);
 }

@@ -7,6 +7,7 @@ pub mod key;
 pub mod listen;
 pub mod parcel;
 mod remote;
+mod room;
 mod session;
 pub mod stream;
 pub mod task;
@@ -178,20 +179,11 @@ impl Hub {
         if self.is_draining && !matches!(role, Role::Call { .. }) {
             return None;
         }
-        if self.streams.len() >= self.bounds.streams_max && !self.make_room() {
-            self.events.count(Count::HubFull);
+        if self.streams.len() >= self.bounds.streams_max && !self.make_room(owner.principal) {
             return None;
         }
         let slot = self.streams.insert(Stream::new(nonce, owner, role, answers, now.ms));
         Some(self.key(slot, nonce))
-    }
-
-    /// Forgets the stream that has waited longest for a reader to come back, if one may be forgotten.
-    fn make_room(&mut self) -> bool {
-        let waiting = self.streams.iter().filter(|(_, stream)| stream.is_over() && !stream.has_reader());
-        let Some((slot, _)) = waiting.min_by_key(|(_, stream)| stream.idle_since_ms) else { return false };
-        self.streams.remove(slot);
-        true
     }
 
     fn key(&self, slot: usize, nonce: u128) -> Key {
@@ -245,8 +237,11 @@ impl Hub {
     pub(super) fn push(&mut self, key: Key, kind: EventKind, bytes: Vec<u8>, now: Now) {
         let events_max = self.bounds.events_max;
         let Some(stream) = self.find(key) else { return };
-        stream.idle_since_ms = now.ms;
         let (dropped, due) = stream.push(kind, bytes, events_max);
+        // A stream that nobody reads must not be kept for what comes to it.
+        if stream.is_over() {
+            stream.idle_since_ms = now.ms;
+        }
         self.count_dropped(dropped);
         self.settle(key, due);
     }

@@ -300,6 +300,18 @@ impl Stream {
         is_mine
     }
 
+    /// Nobody reads any more; a reader on this shard is woken to see it, one on another is returned.
+    pub(super) fn dismiss(&mut self) -> Option<Key> {
+        match std::mem::replace(&mut self.reader, Reader::Nobody) {
+            Reader::Here { waker: Some(waker), .. } => {
+                waker.wake();
+                None
+            }
+            Reader::There { to, .. } => Some(to),
+            Reader::Here { waker: None, .. } | Reader::Nobody => None,
+        }
+    }
+
     /// The reader on another shard goes.
     pub(super) fn detach_there(&mut self, reader: Key, now_ms: u64) {
         if matches!(self.reader, Reader::There { to, .. } if to == reader) {

@@ -150,7 +150,7 @@ fn open_state(text: Value<'_, '_>, binding: &Binding, turn: &Turn<'_>) -> Result
     }
     match state.reuse {
         Reuse::Allowed => Ok(state),
-        Reuse::Refused => match turn.work.spent.insert(state.nonce, state.expires_at_s, now_s) {
+        Reuse::Refused => match turn.work.spent.use_state(state.nonce, state.expires_at_s, now_s) {
             Use::First => Ok(state),
             Use::Again => Err(refused()),
         },

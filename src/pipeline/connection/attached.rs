@@ -62,13 +62,15 @@ struct Remote {
 
 /// What the connection reads and how it writes it.
 pub(super) struct Attachment {
-    stream: Key,
+    pub(super) stream: Key,
     ticket: u64,
     after: u64,
     remote: Option<Remote>,
     /// Where to turn if the stream to be resumed is no more.
     fallback: Option<(Owner, Claims)>,
-    caller: Caller,
+    pub(super) caller: Caller,
+    /// The snapshot's under which the caller was last known.
+    pub(super) generation: u64,
     form: Form,
     ids: Ids,
     is_open: bool,
@@ -117,6 +119,7 @@ impl Connection {
             remote,
             fallback,
             caller,
+            generation: turn.snapshot.generation,
             form: reading.form,
             ids: reading.ids,
             is_open: false,
@@ -194,6 +197,9 @@ impl Connection {
     pub(super) fn poll_attached(&mut self, turn: &mut Turn<'_>) {
         let Some(mut attached) = self.attached.take() else { return };
         let Some(listener) = listener_of(turn.snapshot, self.listener) else { return };
+        if !attached.is_entitled(listener, turn) {
+            return self.cut(*attached, &respond::Refusal::Unauthenticated, listener, turn);
+        }
         // RFC 9112 9.6: the last answer says that it is, if its head is not out yet.
         if self.drain == Drain::Draining && !attached.is_open {
             attached.caller.exchange.persistence = Persistence::Close;
@@ -210,14 +216,7 @@ impl Connection {
                 Step::Again => {}
                 Step::Wait => break,
                 Step::Done => return self.end_reading(*attached, turn),
-                Step::Cut => {
-                    // Whoever has had nothing yet must hear something, or would take the next answer for this one.
-                    if !attached.is_open {
-                        let exchange = attached.caller.exchange;
-                        respond::refuse(turn, listener, exchange, &respond::Refusal::Overloaded, None);
-                    }
-                    return self.end_reading(*attached, turn);
-                }
+                Step::Cut => return self.cut(*attached, &respond::Refusal::Overloaded, listener, turn),
                 Step::Elsewhere(owner, claims) => {
                     let caller = attached.caller.clone();
                     self.framing = std::mem::replace(&mut attached.then, Framing::Busy);
@@ -240,6 +239,9 @@ impl Connection {
         if turn.now.ms >= attached.alive_at_ms
             && let Some(listener) = listener_of(turn.snapshot, self.listener)
         {
+            if !attached.is_entitled(listener, turn) {
+                return self.cut(*attached, &respond::Refusal::Unauthenticated, listener, turn);
+            }
             attached.alive_at_ms = turn.now.ms.saturating_add(turn.snapshot.limits.keepalive_ms());
             if matches!(attached.form, Form::Either | Form::Events) {
                 attached.open(listener, turn);
@@ -247,6 +249,20 @@ impl Connection {
             }
         }
         self.attached = Some(attached);
+    }
+
+    /// Ends before the answer. Whoever has had nothing yet must hear something, or would take the next answer for this one.
+    fn cut(
+        &mut self,
+        attached: Attachment,
+        why: &respond::Refusal<'_>,
+        listener: &Listener,
+        turn: &mut Turn<'_>,
+    ) {
+        if !attached.is_open {
+            respond::refuse(turn, listener, attached.caller.exchange, why, None);
+        }
+        self.end_reading(attached, turn);
     }
 
     fn end_reading(&mut self, mut attached: Attachment, turn: &mut Turn<'_>) {

@@ -116,6 +116,13 @@ impl Hub {
         };
     }
 
+    /// Has every reader look again, for what a reload may have taken away.
+    pub(super) fn rouse(&mut self) {
+        for (_, stream) in &mut self.streams {
+            stream.rouse();
+        }
+    }
+
     /// Jobs that want a task of their own.
     pub fn take_jobs(&mut self) -> Vec<Job> {
         std::mem::take(&mut self.jobs)
@@ -389,6 +396,16 @@ impl Hub {
         }
         for (key, bytes) in told {
             self.push(key, EventKind::Notification, bytes, now);
+        }
+    }
+
+    /// What a stream tells of resources is told of these only.
+    pub(super) fn narrow(&mut self, key: Key, may_read: impl Fn(&str) -> bool) {
+        match self.find(key).map(|stream| &mut stream.role) {
+            Some(Role::Listen(Listen { resources: told, .. }) | Role::Session { subscriptions: told }) => {
+                told.retain(|uri| may_read(uri));
+            }
+            Some(Role::Call { .. } | Role::Mirror { .. }) | None => {}
         }
     }
 

@@ -227,6 +227,15 @@ impl Stream {
         }
     }
 
+    /// Has a reader on this shard look again.
+    pub(super) fn rouse(&mut self) {
+        if let Reader::Here { waker, .. } = &mut self.reader
+            && let Some(waker) = waker.take()
+        {
+            waker.wake();
+        }
+    }
+
     /// A reader on this shard takes the place of whoever read before; that one, if it is on another shard, is returned.
     pub(super) fn attach_here(&mut self, ticket: u64) -> Option<Key> {
         match std::mem::replace(&mut self.reader, Reader::Here { ticket, waker: None }) {

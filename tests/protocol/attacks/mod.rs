@@ -2,6 +2,7 @@
 //! Next: `streams` and `bounds`; then `modern` and `legacy`, what a friendly one sees.
 
 mod bounds;
+mod reloads;
 mod shards;
 mod states;
 mod streams;
@@ -20,7 +21,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::fixture::messages::answer;
-use crate::fixture::{Answer, Desk, KEY, READER_KEY, answers, post, role, snapshot_with};
+use crate::fixture::{Answer, Desk, KEY, READER_KEY, answers, modern, post, role, snapshot_with};
 
 #[derive(Deserialize, JsonSchema)]
 struct Nothing {}

@@ -111,6 +111,8 @@ pub(super) struct Stream {
     fetched_seq: u64,
     /// Answers that are still to come; the stream is over after the last.
     answers_left: usize,
+    /// It was made for one answer.
+    is_for_one: bool,
     is_over: bool,
     /// The reader is to go.
     lets_go: bool,
@@ -130,6 +132,7 @@ impl Stream {
             last_seq: 0,
             fetched_seq: 0,
             answers_left: answers,
+            is_for_one: answers == 1,
             is_over: false,
             lets_go: false,
             reader: Reader::Nobody,
@@ -140,6 +143,11 @@ impl Stream {
     /// Appends a message; how many notifications were dropped for it, and what is due.
     pub(super) fn push(&mut self, kind: EventKind, bytes: Vec<u8>, events_max: usize) -> (usize, Due) {
         self.last_seq += 1;
+        // One of several answers has no status of its own: the stream of all of them has.
+        let kind = match kind {
+            EventKind::Answer { .. } if !self.is_for_one => EventKind::Answer { status: 200 },
+            EventKind::Answer { .. } | EventKind::Notification | EventKind::Question => kind,
+        };
         let event = Event { seq: self.last_seq, kind, bytes };
         self.append(event, events_max)
     }

@@ -1,6 +1,8 @@
 //! Tables that somebody tries to fill for all.
 //! Next: `states`.
 
+use mcpring::tools::{Contents, ResourceTemplate};
+
 use super::*;
 
 #[test]
@@ -73,4 +75,31 @@ fn a_session_that_nobody_reads_is_forgotten_whatever_it_is_told() {
         desk.work.hub.handle_time(now);
     }
     assert_eq!(desk.work.hub.streams(), 0);
+}
+
+#[test]
+fn no_subscription_keeps_a_long_name() {
+    let mut desk = desk(snapshot(|snapshot| {
+        let mut registry = tools();
+        let template = ResourceTemplate::new("note://{+path}", "any", "text/plain", |_, _| async {
+            Ok(Contents::text("1"))
+        });
+        registry.register_template(template).expect("one template");
+        let rules = [role("operator", &["**"]), role("reader", &["**"])];
+        snapshot.policy = Policy::compile(&rules, &registry).expect("the patterns are well-formed");
+        snapshot.registry = Arc::new(registry);
+    }));
+    for (length, is_kept) in [(2000, true), (3000, false), (900_000, false)] {
+        let uri = format!("note://{}", "x".repeat(length));
+        let id = session(&mut desk, KEY, "2025-11-25");
+        let mut connection = desk.connect();
+        let body = format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"resources/subscribe","params":{{"uri":"{uri}"}}}}"#
+        );
+        let answer = answers(&desk.feed(&mut connection, &within(&id, KEY, &body))).remove(0).json();
+        assert_eq!(answer["result"].is_object(), is_kept, "{length}");
+        let params = format!(r#""notifications":{{"resourceSubscriptions":["{uri}"]}}"#);
+        let sent = desk.feed(&mut connection, &modern("1", "subscriptions/listen", &params, ""));
+        assert_eq!(String::from_utf8_lossy(&sent).contains("acknowledged"), is_kept, "{length}");
+    }
 }

@@ -1,6 +1,7 @@
 //! What a hostile, hasty or unlucky client tries with streams, sessions, tasks and states.
 //! Next: `streams` and `bounds`; then `modern` and `legacy`, what a friendly one sees.
 
+mod batches;
 mod bounds;
 mod reloads;
 mod shards;

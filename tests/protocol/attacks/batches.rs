@@ -53,7 +53,7 @@ fn every_call_of_a_batch_is_answered_also_when_the_first_fails() {
     let mut desk = desk(snapshot(|snapshot| snapshot.limits.request_timeout = Duration::from_secs(2)));
     let id = session(&mut desk, KEY, "2025-03-26");
     let mut connection = desk.connect();
-    let messages = [call(1, "resting"), call(2, "resting"), call(3, "letting_go")];
+    let messages = [call(1, "resting"), call(2, "resting"), call(3, "resting")];
     let mut sent = desk.feed(&mut connection, &within(&id, KEY, &batch(&messages)));
     for _ in 0..3 {
         sent.extend(desk.pass(&mut connection, 1000));

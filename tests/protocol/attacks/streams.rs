@@ -1,6 +1,9 @@
 //! Streams that are cut, sent away, or hidden in bodies.
 //! Next: `shards`.
 
+use std::sync::Barrier;
+use std::sync::mpsc::channel;
+
 use super::*;
 
 #[test]
@@ -99,4 +102,35 @@ fn a_batch_of_nothing_but_cancelled_calls_has_a_well_formed_answer() {
     desk.feed(&mut other, &within(&id, KEY, &format!("[{},{}]", cancel(1), cancel(2))));
     let answer = answers(&desk.pass(&mut connection, 0)).remove(0);
     assert_eq!((answer.status, answer.body.len()), (202, 0));
+}
+
+#[test]
+fn what_a_thread_reports_is_heard_before_it_is_done() {
+    let (has_said, may_end) = (Arc::new(Barrier::new(2)), Arc::new(Barrier::new(2)));
+    let (says, ends) = (Arc::clone(&has_said), Arc::clone(&may_end));
+    let tool = Tool::blocking("threaded", "", move |_: Nothing, context| {
+        context.progress(Progress { progress: 1.0, total: None, message: None });
+        says.wait();
+        ends.wait();
+        said("done")
+    });
+    let mut desk = desk(snapshot(|snapshot| {
+        let mut registry = Registry::default();
+        registry.register(tool).expect("one tool");
+        snapshot.policy = Policy::compile(&[role("operator", &["**"])], &registry).expect("one pattern");
+        snapshot.registry = Arc::new(registry);
+    }));
+    let (sender, receiver) = channel::<Box<dyn FnOnce() + Send>>();
+    desk.work.offload = Arc::new(move |work| sender.send(work).is_ok());
+    let id = session(&mut desk, KEY, "2025-06-18");
+    let mut connection = desk.connect();
+    assert!(desk.feed(&mut connection, &within(&id, KEY, &call(1, "threaded"))).is_empty());
+    let work = receiver.recv().expect("the tool asks for a thread");
+    let thread = std::thread::spawn(work);
+    has_said.wait();
+    let heard = desk.pass(&mut connection, 0);
+    may_end.wait();
+    thread.join().expect("the thread ends");
+    assert!(String::from_utf8_lossy(&heard).contains("notifications/progress"));
+    assert!(String::from_utf8_lossy(&desk.pass(&mut connection, 0)).contains("done"));
 }

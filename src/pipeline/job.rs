@@ -313,6 +313,9 @@ impl Job {
                 let bytes = message::encode_log(&entry);
                 turn.work.hub.push(stream, EventKind::Notification, bytes, turn.now);
             }
+            // MCP 2026-07-28, Streamable HTTP: no request of the server's on any stream. What was asked and not waited for
+            // is not asked.
+            (Emission::Ask { .. }, Output::Stream(_)) if self.origin.revision.era() == Era::Modern => {}
             (Emission::Ask { key, ask }, Output::Stream(stream)) => {
                 let nonce = turn.nonce();
                 let question = turn.work.hub.ask(self.origin.owner, self.context.clone(), key.clone(), nonce);

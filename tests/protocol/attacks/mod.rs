@@ -8,7 +8,9 @@ mod shards;
 mod states;
 mod streams;
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use mcpring::pipeline::authorize::Policy;
@@ -85,6 +87,14 @@ fn tools() -> Registry {
                 let quoted = context.remember("quoted", async move { Ok(amount.unwrap_or(1)) }).await?;
                 let Agreement { ok } = context.elicit("agreed", "Is that right?").await?.accepted()?;
                 said(&format!("{ok}: {quoted} for {}", amount.unwrap_or(1)))
+            })
+        }),
+        Tool::deferred::<Nothing, _>("impatient", "", |_, context| {
+            Ok(async move {
+                context.progress(Progress { progress: 1.0, total: None, message: None });
+                let mut asked = Box::pin(context.elicit::<Agreement>("agreed", "Is that right?"));
+                poll_fn(|task| Poll::Ready(asked.as_mut().poll(task).is_ready())).await;
+                said("did not wait")
             })
         }),
         Tool::deferred::<Nothing, _>("resting", "", |_, context| {

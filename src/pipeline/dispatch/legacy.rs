@@ -68,7 +68,9 @@ pub(super) fn subscribe<'i>(
         return Err(Refusal::ResourceNotFound { uri, era: request.revision.era() });
     }
     let (owner, nonce, now) = (visitor.owner(request), turn.nonce(), turn.now);
-    turn.work.hub.subscribe(owner, claims.shard, uri, is_wanted, nonce, now);
+    if !turn.work.hub.subscribe(owner, claims.shard, uri, is_wanted, nonce, now) {
+        return Err(Refusal::Overloaded);
+    }
     result::encode_empty(&mut turn.work.body, request);
     Ok(Dispatched::Answered(ANSWERED))
 }

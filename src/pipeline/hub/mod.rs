@@ -28,7 +28,7 @@ use crate::wire::jsonrpc::OwnedId;
 
 use key::{Key, Owner};
 use listen::{Change, Listen};
-use parcel::{ClientAnswer, PARCELS_MAX, Parcel};
+use parcel::{ClientAnswer, NEWS_MAX, PARCELS_MAX, Parcel};
 use session::Session;
 use stream::{Due, EventKind, Read, Role, Stream};
 use task::Task;
@@ -158,12 +158,17 @@ impl Hub {
         self.jobs.push(job);
     }
 
-    fn send(&mut self, shard: u16, parcel: Parcel) {
-        if shard >= self.shards || self.outgoing.len() >= PARCELS_MAX {
+    /// Whether the parcel is on its way.
+    fn send(&mut self, shard: u16, parcel: Parcel) -> bool {
+        // What readers wait for is bounded by the readers there may be, and has room that news does not fill.
+        let parcels_max = if parcel.is_awaited() { PARCELS_MAX } else { NEWS_MAX };
+        let is_sent = shard < self.shards && self.outgoing.len() < parcels_max;
+        if is_sent {
+            self.outgoing.push_back((shard, parcel));
+        } else {
             self.events.count(Count::HubDropped);
-            return;
         }
-        self.outgoing.push_back((shard, parcel));
+        is_sent
     }
 
     pub(super) fn broadcast(&mut self, parcel: &Parcel) {

@@ -209,7 +209,12 @@ impl Hub {
         if request.task.shard == self.shard {
             self.task_request(request, ending, now);
         } else if request.task.shard < self.shards {
-            self.send(request.task.shard, Parcel::Task(request));
+            let (id, to) = (request.id.clone(), request.to);
+            if !self.send(request.task.shard, Parcel::Task(request)) {
+                let mut bytes = Vec::new();
+                encode_refusal(&mut bytes, &Refusal::Overloaded, Some(id.as_id()));
+                self.push(to, EventKind::Answer { status: Refusal::Overloaded.row().status }, bytes, now);
+            }
         } else {
             self.answer_task(&request, None, ending, now);
         }

@@ -103,3 +103,26 @@ fn a_drain_ends_every_stream_and_lets_none_begin() {
     assert_eq!(answer.status, 503);
     assert!(!is_open(&late));
 }
+
+#[test]
+fn no_flood_of_news_makes_readers_on_other_shards_deaf() {
+    let mut pair = Pair::new(&snapshot(|_| {}));
+    let id = session(&mut pair.0[0], KEY, "2025-11-25");
+    let noisy = session(&mut pair.0[1], READER_KEY, "2025-03-26");
+    let cancel = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}"#;
+    let batch = format!("[{}]", vec![cancel; 64].join(","));
+    let mut flooding = pair.0[1].connect();
+    for _ in 0..100 {
+        pair.0[1].feed(&mut flooding, &within(&noisy, READER_KEY, &batch));
+    }
+    let mut reader = pair.0[1].connect();
+    pair.0[1].feed(&mut reader, &bare("GET", &id, ""));
+    pair.exchange();
+    let change = Change::Lists(Lists { tools: true, ..Lists::default() });
+    let now = pair.0[0].now;
+    let snapshot = pair.0[0].snapshot.clone();
+    pair.0[0].work.receive(Parcel::Change(change), &snapshot, now);
+    pair.exchange();
+    let heard = pair.0[1].pass(&mut reader, 0);
+    assert!(String::from_utf8_lossy(&heard).contains("list_changed"));
+}

@@ -326,6 +326,9 @@ impl Job {
                 let bytes = message::encode_log(&entry);
                 turn.work.hub.push(stream, EventKind::Notification, bytes, turn.now);
             }
+            // MCP 2026-07-28, Streamable HTTP: no request of the server's on any stream. What was asked and not waited for
+            // is not asked.
+            (Emission::Ask { .. }, Output::Stream(_)) if self.origin.revision.era() == Era::Modern => {}
             (Emission::Ask { key, ask }, Output::Stream(stream)) => {
                 let nonce = turn.nonce();
                 let question = turn.work.hub.ask(self.origin.owner, self.context.clone(), key.clone(), nonce);
@@ -337,7 +340,13 @@ impl Job {
                 let request = message::encode_ask(&ask, Era::Modern, None);
                 turn.work.hub.task_asks(task, key, request, turn.now);
             }
-            (Emission::CloseStream, Output::Stream(stream)) => turn.work.hub.release_reader(stream),
+            // MCP 2025-11-25 brought it; an older client would not come back.
+            (Emission::CloseStream, Output::Stream(stream))
+                if self.origin.revision == Revision::V20251125 =>
+            {
+                turn.work.hub.release_reader(stream);
+            }
+            (Emission::CloseStream, Output::Stream(_)) => {}
             // A task has no stream of its own, and what nobody reads is not said.
             (Emission::Progress(_) | Emission::Log(_) | Emission::CloseStream, Output::Task(_))
             | (_, Output::Nowhere) => {}

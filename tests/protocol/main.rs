@@ -1,5 +1,5 @@
 //! The protocol over a connection without a socket: one table per rule book, bytes in, bytes out.
-//! Next: `http` for framing, `modern` and `legacy` for MCP.
+//! Next: `http` for framing, `modern` and `legacy` for MCP; `shards` for the fleet that everything after them runs on.
 
 #[cfg(test)]
 #[path = "../fixture/mod.rs"]
@@ -10,3 +10,11 @@ mod http;
 mod legacy;
 #[cfg(test)]
 mod modern;
+#[cfg(test)]
+mod shards;
+#[cfg(test)]
+mod client;
+#[cfg(test)]
+mod offer;
+#[cfg(test)]
+mod fleet;

@@ -324,7 +324,12 @@ impl Job {
                 let request = message::encode_ask(&ask, Era::Modern, None);
                 turn.work.hub.task_asks(task, key, request, turn.now);
             }
-            (Emission::CloseStream, Output::Stream(stream)) => turn.work.hub.release_reader(stream),
+            (Emission::CloseStream, Output::Stream(stream)) => {
+                // MCP 2025-11-25, Streamable HTTP: older clients do not come back for the rest.
+                if self.origin.revision == Revision::V20251125 {
+                    turn.work.hub.release_reader(stream);
+                }
+            }
             // A task has no stream of its own, and what nobody reads is not said.
             (Emission::Progress(_) | Emission::Log(_) | Emission::CloseStream, Output::Task(_))
             | (_, Output::Nowhere) => {}

@@ -57,7 +57,8 @@ impl Modern {
             "tasks/get" | "tasks/update" | "tasks/cancel" => params.get("taskId"),
             _ => None,
         };
-        let named = named.and_then(Value::as_str).map(|name| format!("Mcp-Name: {name}\r\n")).unwrap_or_default();
+        let named =
+            named.and_then(Value::as_str).map(|name| format!("Mcp-Name: {name}\r\n")).unwrap_or_default();
         let mut meta = self.meta.clone();
         meta["io.modelcontextprotocol/protocolVersion"] = json!("2026-07-28");
         meta["io.modelcontextprotocol/clientCapabilities"] = self.capabilities.clone();
@@ -97,7 +98,12 @@ impl Session {
     }
 
     #[track_caller]
-    pub(crate) fn start_as(key: &'static str, shards: &mut Shards, revision: &'static str, capabilities: Value) -> Self {
+    pub(crate) fn start_as(
+        key: &'static str,
+        shards: &mut Shards,
+        revision: &'static str,
+        capabilities: Value,
+    ) -> Self {
         let body = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
             "protocolVersion": revision, "capabilities": capabilities,
             "clientInfo": {"name": "c", "version": "1"}}});
@@ -166,12 +172,21 @@ pub(crate) fn code(answer: &Answer) -> i64 {
 
 /// The first text of a tool's result.
 pub(crate) fn text(message: &Value) -> String {
-    message["result"]["content"][0]["text"].as_str().unwrap_or_else(|| panic!("no text: {message}")).to_owned()
+    message["result"]["content"][0]["text"]
+        .as_str()
+        .unwrap_or_else(|| panic!("no text: {message}"))
+        .to_owned()
 }
 
 /// Fleets a rule must hold in.
 pub(crate) fn fleets() -> Vec<(Shards, Catalog)> {
-    let sizes = [(1, Carry::InOrder), (2, Carry::InOrder), (8, Carry::InOrder), (8, Carry::Shuffled(11)), (3, Carry::Shuffled(5))];
+    let sizes = [
+        (1, Carry::InOrder),
+        (2, Carry::InOrder),
+        (8, Carry::InOrder),
+        (8, Carry::Shuffled(11)),
+        (3, Carry::Shuffled(5)),
+    ];
     let fleet = |(count, carry)| {
         let catalog = catalog();
         (Shards::new(count, carry, &snapshot_of(&catalog, |_| {})), catalog)

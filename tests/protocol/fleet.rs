@@ -45,7 +45,10 @@ fn a_session_is_told_of_what_it_subscribed_to_wherever_it_listens() {
             // A reader who comes again and again, each time to another shard, hears everything once.
             for round in 0..10 {
                 let listening = shards.open(&session.get(None));
-                assert!(shards.stream(listening).0.contains("text/event-stream"), "{revision}: the head comes at once");
+                assert!(
+                    shards.stream(listening).0.contains("text/event-stream"),
+                    "{revision}: the head comes at once"
+                );
                 shards.updated("docs://motto");
                 shards.updated("me://name");
                 let told = shards.messages(listening);
@@ -285,7 +288,8 @@ fn a_task_is_followed_answered_and_cancelled_from_anywhere() {
                 let seen = shards.ask(&client.request(1, "tasks/get", task(&id))).json();
                 assert_eq!(seen["result"]["status"], "input_required", "{seen}");
                 assert_eq!(seen["result"]["inputRequests"][key]["method"], "elicitation/create", "{seen}");
-                let answers = json!({"taskId": id, "inputResponses": {key: accept(json!({"name": name})), "x": {}}});
+                let answers =
+                    json!({"taskId": id, "inputResponses": {key: accept(json!({"name": name})), "x": {}}});
                 let taken = shards.ask(&client.request(2, "tasks/update", answers)).json();
                 assert_eq!(taken["result"]["resultType"], "complete", "{taken}");
             }
@@ -324,7 +328,10 @@ fn a_state_may_be_brought_to_any_shard_and_a_single_use_one_only_once() {
             let again = json!({"name": "ask_once", "arguments": {"name": "x"},
                 "requestState": asked["result"]["requestState"],
                 "inputResponses": {"who": accept(json!({"name": "Ada"}))}});
-            assert_eq!(text(&shards.ask(&client.request(100, "tools/call", again.clone())).json()), "hello Ada");
+            assert_eq!(
+                text(&shards.ask(&client.request(100, "tools/call", again.clone())).json()),
+                "hello Ada"
+            );
             for _ in 0..9 {
                 assert_eq!(code(&shards.ask(&client.request(101, "tools/call", again.clone()))), -32602);
             }

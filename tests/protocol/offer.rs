@@ -11,8 +11,8 @@ use mcpring::pipeline::snapshot::{Security, Snapshot};
 use mcpring::tools::demo::demo_tool;
 use mcpring::tools::{
     CacheScope, Capability, Catalog, Contents, Context, DEMO_TOOLS, Elicited, LogLevel, Messages, Progress,
-    Prompt, Registry, RegistryError, Reply, Resource, ResourceTemplate, Sampling, Structured, TaskSupport, Tool,
-    ToolError,
+    Prompt, Registry, RegistryError, Reply, Resource, ResourceTemplate, Sampling, Structured, TaskSupport,
+    Tool, ToolError,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -96,15 +96,20 @@ fn asking(registry: &mut Registry) -> Result<(), RegistryError> {
         .single_use_state(),
     )?;
     let drawn = Arc::new(AtomicU64::new(0));
-    registry.register(Tool::asynchronous("ask_twice", "Draws once, asks twice.", move |_: Nothing, context| {
-        let drawn = drawn.clone();
-        async move {
-            let number = context.remember("draw", async { Ok(drawn.fetch_add(1, Ordering::Relaxed)) }).await?;
-            let first = named(&context, "first").await?;
-            let last = named(&context, "last").await?;
-            Ok(format!("{number} {first} {last}"))
-        }
-    }))?;
+    registry.register(Tool::asynchronous(
+        "ask_twice",
+        "Draws once, asks twice.",
+        move |_: Nothing, context| {
+            let drawn = drawn.clone();
+            async move {
+                let number =
+                    context.remember("draw", async { Ok(drawn.fetch_add(1, Ordering::Relaxed)) }).await?;
+                let first = named(&context, "first").await?;
+                let last = named(&context, "last").await?;
+                Ok(format!("{number} {first} {last}"))
+            }
+        },
+    ))?;
     registry.register(
         Tool::asynchronous("ask_needs", "Needs forms.", |_: Nothing, context| async move {
             named(&context, "who").await
@@ -121,20 +126,32 @@ fn asking(registry: &mut Registry) -> Result<(), RegistryError> {
 
 /// Tools that take their time.
 fn working(registry: &mut Registry) -> Result<(), RegistryError> {
-    registry.register(Tool::asynchronous("report", "Reports, then answers.", |_: Nothing, context| async move {
-        for step in 1..=3u8 {
-            context.progress(Progress { progress: step.into(), total: Some(3.0), message: Some("on".into()) });
-            context.log(LogLevel::Debug, json!(format!("debug {step}")));
-            context.log(LogLevel::Warning, json!(format!("warning {step}")));
+    registry.register(Tool::asynchronous(
+        "report",
+        "Reports, then answers.",
+        |_: Nothing, context| async move {
+            for step in 1..=3u8 {
+                context.progress(Progress {
+                    progress: step.into(),
+                    total: Some(3.0),
+                    message: Some("on".into()),
+                });
+                context.log(LogLevel::Debug, json!(format!("debug {step}")));
+                context.log(LogLevel::Warning, json!(format!("warning {step}")));
+                context.sleep(Duration::from_millis(100)).await;
+            }
+            Ok("reported")
+        },
+    ))?;
+    registry.register(Tool::asynchronous(
+        "cut",
+        "Lets its reader go.",
+        |_: Nothing, context| async move {
+            context.close_stream();
             context.sleep(Duration::from_millis(100)).await;
-        }
-        Ok("reported")
-    }))?;
-    registry.register(Tool::asynchronous("cut", "Lets its reader go.", |_: Nothing, context| async move {
-        context.close_stream();
-        context.sleep(Duration::from_millis(100)).await;
-        Ok("after the cut")
-    }))?;
+            Ok("after the cut")
+        },
+    ))?;
     registry.register(
         Tool::asynchronous("work", "Works for a while.", |work: Millis, context| async move {
             context.sleep(Duration::from_millis(work.ms)).await;
@@ -167,7 +184,9 @@ fn working(registry: &mut Registry) -> Result<(), RegistryError> {
 /// Tools whose arguments or results have a shape.
 fn shapes(registry: &mut Registry) -> Result<(), RegistryError> {
     registry.register(Tool::function("nested", "Takes what is nested.", |_: Nested| Ok("fits")))?;
-    registry.register(Tool::function("weather", "An object.", |_: Nothing| Ok(Structured(Weather { celsius: 21.5 }))))?;
+    registry.register(Tool::function("weather", "An object.", |_: Nothing| {
+        Ok(Structured(Weather { celsius: 21.5 }))
+    }))?;
     registry.register(
         Tool::function("numbers", "A list.", |_: Nothing| {
             let mut reply = Reply::new();
@@ -184,10 +203,13 @@ fn shapes(registry: &mut Registry) -> Result<(), RegistryError> {
         })
         .output_schema(r#"{"type":"object","properties":{"celsius":{"type":"number"}}}"#),
     )?;
-    registry.register(Tool::function("mirrored", "Has arguments in headers.", |_: serde_json::Value| Ok("same")).input_schema(
-        r#"{"type":"object","properties":{"region":{"type":"string","x-mcp-header":"Region"},
+    registry.register(
+        Tool::function("mirrored", "Has arguments in headers.", |_: serde_json::Value| Ok("same"))
+            .input_schema(
+                r#"{"type":"object","properties":{"region":{"type":"string","x-mcp-header":"Region"},
             "size":{"type":"integer","x-mcp-header":"Size"},"dry":{"type":"boolean","x-mcp-header":"Dry"}}}"#,
-    ))
+            ),
+    )
 }
 
 /// Resources and prompts.
@@ -199,9 +221,12 @@ fn reading(registry: &mut Registry) -> Result<(), RegistryError> {
     registry.register_resource(Resource::read("me://name", "me", "text/plain", |context| async move {
         Ok(Contents::text(context.principal()))
     }))?;
-    registry.register_resource(Resource::read("ask://name", "asked", "text/plain", |context| async move {
-        Ok(Contents::text(&named(&context, "who").await?))
-    }))?;
+    registry.register_resource(Resource::read(
+        "ask://name",
+        "asked",
+        "text/plain",
+        |context| async move { Ok(Contents::text(&named(&context, "who").await?)) },
+    ))?;
     registry.register_template(
         ResourceTemplate::new("notes://{topic}", "notes", "text/markdown", |variables, _| async move {
             match variables.text("topic") {
@@ -210,7 +235,11 @@ fn reading(registry: &mut Registry) -> Result<(), RegistryError> {
             }
         })
         .complete("topic", |typed, _| {
-            ["rings", "rods"].into_iter().filter(|topic| topic.starts_with(typed)).map(String::from).collect::<Vec<_>>()
+            ["rings", "rods"]
+                .into_iter()
+                .filter(|topic| topic.starts_with(typed))
+                .map(String::from)
+                .collect::<Vec<_>>()
         }),
     )?;
     registry.register_prompt(
@@ -226,7 +255,8 @@ fn reading(registry: &mut Registry) -> Result<(), RegistryError> {
                 Ok(Messages::new().user(&format!("Be {tone}: {}", arguments.text("code"))))
             }),
     )?;
-    registry.register_prompt(Prompt::new("asked", "Asks who wants it.").get(|_, context| async move {
-        Ok(Messages::new().user(&named(&context, "who").await?))
-    }))
+    registry.register_prompt(
+        Prompt::new("asked", "Asks who wants it.")
+            .get(|_, context| async move { Ok(Messages::new().user(&named(&context, "who").await?)) }),
+    )
 }

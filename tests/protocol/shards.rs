@@ -162,10 +162,13 @@ impl Shards {
     #[track_caller]
     pub(crate) fn stream(&self, line: usize) -> (String, Vec<Event>) {
         let text = std::str::from_utf8(&self.lines[line].received).expect("a stream is text");
-        let Some((head, mut rest)) = text.split_once("\r\n\r\n") else { return (text.to_owned(), Vec::new()) };
+        let Some((head, mut rest)) = text.split_once("\r\n\r\n") else {
+            return (text.to_owned(), Vec::new());
+        };
         let mut body = String::new();
         while let Some((size, more)) = rest.split_once("\r\n") {
-            let size = usize::from_str_radix(size, 16).unwrap_or_else(|_| panic!("no chunk: {rest:?} in {text:?}"));
+            let size =
+                usize::from_str_radix(size, 16).unwrap_or_else(|_| panic!("no chunk: {rest:?} in {text:?}"));
             if size == 0 {
                 assert_eq!(more, "\r\n", "nothing follows the end: {text:?}");
                 break;
@@ -320,7 +323,8 @@ impl Shards {
                 Carry::InOrder => 0,
                 Carry::Shuffled(_) => usize::try_from(step(&mut self.chance) % senders as u64).unwrap_or(0),
             };
-            let at = (0..senders).map(|at| (at + start) % senders).find(|at| !self.mail[shard][*at].is_empty());
+            let at =
+                (0..senders).map(|at| (at + start) % senders).find(|at| !self.mail[shard][*at].is_empty());
             let Some(parcel) = at.and_then(|at| self.mail[shard][at].pop_front()) else { return };
             self.receive(shard, parcel);
         }
@@ -339,7 +343,9 @@ impl Shards {
     fn act(&mut self, line: usize, act: impl FnOnce(&mut Connection, &mut Turn<'_>)) {
         let shard = self.lines[line].shard;
         self.read_mail(shard);
-        let Line { connection: Some(connection), woken, received, .. } = &mut self.lines[line] else { return };
+        let Line { connection: Some(connection), woken, received, .. } = &mut self.lines[line] else {
+            return;
+        };
         let waker = Waker::from(woken.clone());
         let mut outbox = Vec::new();
         self.desks[shard].turn_woken_by(&waker, &mut outbox, |turn| act(connection, turn));

@@ -26,8 +26,10 @@ pub(super) enum Form {
     JsonArray,
     /// JSON if nothing comes before the answer, else events.
     Either,
-    /// Events.
+    /// Events; an error that comes first is answered with its status.
     Events,
+    /// Events; the stream opens as soon as it has a name, so that there is something to come back to.
+    Stream,
 }
 
 /// Whether events carry ids, so that the reader can come back for the rest.
@@ -137,7 +139,7 @@ impl Connection {
         let (nonce, mirror_nonce, now) = (turn.nonce(), turn.nonce(), turn.now);
         let hub = &mut turn.work.hub;
         if let Some(EventId { stream, seq }) = resume {
-            let reading = Reading { stream, owner, after: seq, form: Form::Events, ids };
+            let reading = Reading { stream, owner, after: seq, form: Form::Stream, ids };
             if stream.shard == turn.work.shard {
                 if let Some(ticket) = hub.attach(stream, owner) {
                     self.begin_reading(&reading, ticket, None, None, caller, turn);
@@ -152,7 +154,7 @@ impl Connection {
             let Some((stream, after)) = hub.open_session(owner, claims.shard, nonce, now) else {
                 return false;
             };
-            return self.attach(&Reading { stream, owner, after, form: Form::Events, ids }, caller, turn);
+            return self.attach(&Reading { stream, owner, after, form: Form::Stream, ids }, caller, turn);
         }
         let Some(mirror) = hub.mirror(owner, mirror_nonce, now) else { return false };
         hub.pull_session(owner, claims.shard, mirror, nonce);
@@ -174,7 +176,7 @@ impl Connection {
         turn: &mut Turn<'_>,
     ) -> bool {
         let Some(ticket) = turn.work.hub.attach(mirror, owner) else { return false };
-        let reading = Reading { stream: mirror, owner, after, form: Form::Events, ids };
+        let reading = Reading { stream: mirror, owner, after, form: Form::Stream, ids };
         let remote = Some(Remote { is_pulling: true, owner });
         self.begin_reading(&reading, ticket, remote, fallback, caller, turn);
         true
@@ -195,7 +197,8 @@ impl Connection {
         if self.drain == Drain::Draining && !attached.is_open {
             attached.caller.exchange.persistence = Persistence::Close;
         }
-        if attached.form == Form::Events && !attached.is_open && attached.ids == Ids::Primed {
+        if attached.form == Form::Stream && !attached.is_open && attached.name(turn).is_some() {
+            attached.fallback = None;
             attached.open(listener, turn);
         }
         loop {
@@ -208,6 +211,10 @@ impl Connection {
                 Step::Wait => break,
                 Step::Done => return self.end_reading(*attached, turn),
                 Step::Elsewhere(owner, claims) => {
+                    // A sign of life has opened the stream already; it can only end.
+                    if attached.is_open {
+                        return self.end_reading(*attached, turn);
+                    }
                     let caller = attached.caller.clone();
                     attached.leave(turn);
                     if !self.attach_session(owner, claims, None, caller.clone(), turn) {
@@ -230,7 +237,7 @@ impl Connection {
             && let Some(listener) = listener_of(turn.snapshot, self.listener)
         {
             attached.alive_at_ms = turn.now.ms.saturating_add(turn.snapshot.limits.keepalive_ms());
-            if matches!(attached.form, Form::Either | Form::Events) {
+            if matches!(attached.form, Form::Either | Form::Events | Form::Stream) {
                 attached.open(listener, turn);
                 respond::send_comment(turn, attached.caller.exchange);
             }
@@ -283,7 +290,11 @@ impl Attachment {
                 return Step::Wait;
             }
             Read::Over => return self.over(listener, turn),
-            Read::Gone => return Step::Done,
+            // Whoever reads now has the rest; who has had nothing is owed an end.
+            Read::Gone => {
+                self.fallback = None;
+                return self.over(listener, turn);
+            }
         };
         self.after = seq;
         self.fallback = None;
@@ -304,7 +315,7 @@ impl Attachment {
                 respond::answer(turn, listener, status, self.caller.exchange, &[]);
                 Step::Done
             }
-            (_, Form::Json | Form::Either | Form::Events) => {
+            (_, Form::Json | Form::Either | Form::Events | Form::Stream) => {
                 self.open(listener, turn);
                 let id = self.event_id(turn);
                 respond::send_event(turn, self.caller.exchange, id.as_deref());
@@ -331,10 +342,8 @@ impl Attachment {
             Form::Json | Form::Either if !self.is_open => {
                 respond::answer_empty(turn, listener, 202, self.caller.exchange, &[]);
             }
-            Form::Json | Form::Either | Form::Events => {}
-        }
-        if self.form == Form::Events {
-            self.open(listener, turn);
+            Form::Json | Form::Either => {}
+            Form::Events | Form::Stream => self.open(listener, turn),
         }
         Step::Done
     }
@@ -357,11 +366,18 @@ impl Attachment {
         if self.ids == Ids::None {
             return None;
         }
-        let stream = match self.remote {
+        self.name(turn).map(|stream| EventId { stream, seq: self.after }.encode())
+    }
+
+    /// The name of what is read; that of another shard's stream comes with its first parcel.
+    fn name(&self, turn: &mut Turn<'_>) -> Option<Key> {
+        match self.remote {
             None => Some(self.stream),
-            Some(_) => turn.work.hub.mirror_source(self.stream).0,
-        };
-        stream.map(|stream| EventId { stream, seq: self.after }.encode())
+            Some(_) => match turn.work.hub.mirror_source(self.stream) {
+                (source, Then::More | Then::Over) => source,
+                (_, Then::Gone) => None,
+            },
+        }
     }
 
     fn open(&mut self, listener: &Listener, turn: &mut Turn<'_>) {
@@ -375,7 +391,6 @@ impl Attachment {
         let body = std::mem::take(&mut turn.work.body);
         respond::open_stream(turn, listener, self.caller.exchange, &[]);
         if self.ids == Ids::Primed {
-            // A remote stream's name is known with its first message, and that has an id itself.
             if let Some(id) = self.event_id(turn) {
                 respond::send_event(turn, self.caller.exchange, Some(&id));
             }

@@ -12,7 +12,11 @@ use crate::pipeline::turn::Now;
 impl Hub {
     /// Tells a reader on another shard that somebody else reads now.
     pub(super) fn dismiss(&mut self, reader: Key, from: Key) {
-        self.send(reader.shard, Parcel::Events { to: reader, from, events: Vec::new(), then: Then::Over });
+        self.send_none(reader, from, 0, Then::Over);
+    }
+
+    fn send_none(&mut self, to: Key, from: Key, after: u64, then: Then) {
+        self.send(to.shard, Parcel::Events { to, from, after, events: Vec::new(), then });
     }
 
     /// Sends a reader on another shard what it waits for.
@@ -22,7 +26,11 @@ impl Hub {
         let events = stream.copy_after(after, PULLED_BYTES_MAX);
         let last = events.last().map_or(after, |event| event.seq);
         let then = if stream.is_over() && !stream.holds_after(last) { Then::Over } else { Then::More };
-        self.send(to.shard, Parcel::Events { to, from: key, events, then });
+        if then == Then::Over {
+            // It has all there is; whoever wants some of it again pulls again.
+            stream.detach_there(to, stream.idle_since_ms);
+        }
+        self.send(to.shard, Parcel::Events { to, from: key, after, events, then });
     }
 
     /// A local copy of what another shard sends; nothing when there are too many streams.
@@ -46,8 +54,7 @@ impl Hub {
 
     pub(super) fn pulled(&mut self, key: Key, owner: Owner, after: u64, to: Key) {
         let Some(stream) = self.find(key).filter(|stream| stream.owner == owner) else {
-            self.send(to.shard, Parcel::Events { to, from: key, events: Vec::new(), then: Then::Gone });
-            return;
+            return self.send_none(to, key, after, Then::Gone);
         };
         let displaced = stream.attach_there(to, after);
         let is_due = stream.has_after(after);
@@ -56,19 +63,24 @@ impl Hub {
         }
         if is_due {
             self.serve(key, to, after);
+        } else {
+            // A reader that knows what it reads can say that it goes.
+            self.send_none(to, key, after, Then::More);
         }
     }
 
-    pub(super) fn mirrored(&mut self, to: Key, from: Key, events: Vec<Event>, then: Then) {
+    pub(super) fn mirrored(&mut self, to: Key, from: Key, after: u64, events: Vec<Event>, then: Then) {
         let Some(stream) = self.find(to) else {
             // The reader has gone meanwhile; the stream must not wait for it.
             self.send(from.shard, Parcel::Detach { stream: from, to });
             return;
         };
         if let Role::Mirror { source, then: known, has_news } = &mut stream.role {
-            (*source, *known, *has_news) = (Some(from), then, true);
+            // A name is no news: the pull it answers still waits for some.
+            *has_news |= !events.is_empty() || then != Then::More;
+            (*source, *known) = (Some(from), then);
         }
-        let mut due = Due::Nothing;
+        let mut due = stream.begin_after(after);
         for event in events {
             due = stream.append(event, usize::MAX).1;
         }

@@ -18,3 +18,13 @@ mod client;
 mod offer;
 #[cfg(test)]
 mod fleet;
+#[cfg(test)]
+mod wire;
+#[cfg(test)]
+mod lists;
+#[cfg(test)]
+mod results;
+#[cfg(test)]
+mod rounds;
+#[cfg(test)]
+mod sessions;

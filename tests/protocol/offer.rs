@@ -60,7 +60,7 @@ pub(crate) fn snapshot_of(catalog: &Catalog, change: impl FnOnce(&mut Snapshot))
     snapshot_with(Security::Plain, |snapshot| {
         let registry = catalog.registry();
         let mut reader = role("reader", &["tools/list", "tools/call:native/time", "resources/list"]);
-        reader.allow.push("resources/read:docs://motto".into());
+        reader.allow.push("resources/read:native/docs://motto".into());
         snapshot.policy = Policy::compile(&[role("all", &["**"]), reader], &registry).expect("good patterns");
         snapshot.registry = registry;
         let keys = vec![key("operator", KEY, 1), key("reader", READER_KEY, 2), key("other", OTHER_KEY, 1)];

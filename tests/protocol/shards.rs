@@ -153,6 +153,11 @@ impl Shards {
         whole.expect("no interim answer")
     }
 
+    /// The bytes that have come.
+    pub(crate) fn received(&self, line: usize) -> &[u8] {
+        &self.lines[line].received
+    }
+
     /// Whether a whole answer has come.
     pub(crate) fn is_answered(&self, line: usize) -> bool {
         answer(&self.lines[line].received).is_some()

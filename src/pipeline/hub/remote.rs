@@ -5,7 +5,7 @@
 
 use super::key::{Key, Owner};
 use super::parcel::{Parcel, Then};
-use super::stream::{Due, Event, Role};
+use super::stream::{Event, Role};
 use super::{Hub, PULLED_BYTES_MAX};
 use crate::pipeline::turn::Now;
 

@@ -28,3 +28,5 @@ mod results;
 mod rounds;
 #[cfg(test)]
 mod sessions;
+#[cfg(test)]
+mod batches;

@@ -47,42 +47,51 @@ impl Connection {
         }
         let mut done = Done::default();
         for (at, message) in messages.enumerate() {
+            // The first has paid with the batch.
+            let unpaid = if at == 0 { None } else { self.charge(turn) };
             let decoded = envelope::decode(message, headers, &caller.principal, sessions(turn));
             match decoded {
                 Ok(Envelope::Request(request)) => {
                     turn.count(Count::EnvelopeDecoded);
-                    // The first has paid with the batch.
-                    if let Err(refusal) = self.run_one(&request, at > 0, headers, &caller, &mut done, turn) {
+                    let outcome = match unpaid {
+                        Some(refusal) => Err(refusal),
+                        None => self.run_one(&request, headers, &caller, &mut done, turn),
+                    };
+                    if let Err(refusal) = outcome {
                         done.refuse(&refusal, Some(request.id));
                     }
                 }
-                Ok(message) => {
+                // It has no answer, so nobody is told that it was not heard.
+                Ok(Envelope::Notification(_) | Envelope::Response { .. }) if unpaid.is_some() => {}
+                Ok(message @ (Envelope::Notification(_) | Envelope::Response { .. })) => {
                     turn.count(Count::EnvelopeDecoded);
                     Self::take_note(message, turn);
                 }
                 Err((refusal, id)) => {
                     turn.count(Count::EnvelopeRefused);
-                    done.refuse(&refusal, id);
+                    done.refuse(&unpaid.unwrap_or(refusal), id);
                 }
             }
         }
         self.answer_batch(done, caller, listener, turn);
     }
 
+    /// What a message is refused with that can not pay.
+    fn charge(&self, turn: &mut Turn<'_>) -> Option<Refusal<'static>> {
+        let exhausted = turn.work.buckets.admit(self.peer.ip(), Payer::Known, turn.now.ms).err()?;
+        turn.count(Count::AdmitRefused);
+        Some(Refusal::RateLimited { retry_after_ms: exhausted.retry_after_ms })
+    }
+
     fn run_one<'i>(
         &mut self,
         request: &Request<'_, 'i>,
-        pays: bool,
         headers: &Headers<'_>,
         caller: &Caller,
         done: &mut Done,
         turn: &mut Turn<'_>,
     ) -> Result<(), Refusal<'i>> {
         let listener = listener_of(turn.snapshot, self.listener).ok_or(Refusal::Internal)?;
-        if pays && let Err(exhausted) = turn.work.buckets.admit(self.peer.ip(), Payer::Known, turn.now.ms) {
-            turn.count(Count::AdmitRefused);
-            return Err(Refusal::RateLimited { retry_after_ms: exhausted.retry_after_ms });
-        }
         // MCP 2025-03-26, lifecycle: the handshake must not be part of a batch.
         if request.method == Method::Initialize {
             return Err(Refusal::Envelope(EnvelopeError::Batch));

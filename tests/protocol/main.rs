@@ -27,6 +27,8 @@ mod results;
 #[cfg(test)]
 mod rounds;
 #[cfg(test)]
+mod streams;
+#[cfg(test)]
 mod sessions;
 #[cfg(test)]
 mod batches;

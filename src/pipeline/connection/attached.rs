@@ -145,7 +145,9 @@ impl Connection {
                     self.begin_reading(&reading, ticket, None, None, caller, turn);
                     return true;
                 }
-            } else if let Some(mirror) = hub.mirror(owner, mirror_nonce, now) {
+            } else if hub.has_shard(stream.shard)
+                && let Some(mirror) = hub.mirror(owner, mirror_nonce, now)
+            {
                 hub.pull(stream, owner, seq, mirror);
                 return self.read_mirror(mirror, seq, ids, Some((owner, claims)), owner, caller, turn);
             }

@@ -44,6 +44,11 @@ impl Hub {
         )
     }
 
+    /// Whether there is such a shard; a client may name any.
+    pub(in crate::pipeline) fn has_shard(&self, shard: u16) -> bool {
+        shard < self.shards
+    }
+
     pub(in crate::pipeline) fn pull(&mut self, stream: Key, owner: Owner, after: u64, to: Key) {
         self.send(stream.shard, Parcel::Pull { stream, owner, after, to });
     }

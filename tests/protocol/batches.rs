@@ -55,15 +55,15 @@ fn what_is_done_at_once_comes_in_one_array() {
         for accept in ["application/json, text/event-stream", "application/json"] {
             let answer = shards.ask(&accepting(&session.post(&batch), accept));
             assert_eq!(answer.status, status, "{batch}");
-            match &expect {
-                Value::Null => assert!(answer.body.is_empty(), "{batch}"),
-                Value::Array(expect) => {
-                    let answers = answer.json();
-                    let answers = answers.as_array().unwrap();
-                    let short = |one: &Value| json!([one.get("id"), one["error"]["code"]]);
-                    assert_eq!(answers.iter().map(short).collect::<Vec<_>>(), *expect, "{batch}");
-                }
-                expect => assert_eq!(code(&answer), expect.as_i64().unwrap(), "{batch}"),
+            if expect.is_null() {
+                assert!(answer.body.is_empty(), "{batch}");
+            } else if let Some(expect) = expect.as_array() {
+                let answers = answer.json();
+                let answers = answers.as_array().unwrap();
+                let short = |one: &Value| json!([one.get("id"), one["error"]["code"]]);
+                assert_eq!(answers.iter().map(short).collect::<Vec<_>>(), *expect, "{batch}");
+            } else {
+                assert_eq!(code(&answer), expect.as_i64().unwrap(), "{batch}");
             }
         }
     }

@@ -32,3 +32,7 @@ mod streams;
 mod sessions;
 #[cfg(test)]
 mod batches;
+#[cfg(test)]
+mod tasks;
+#[cfg(test)]
+mod listens;

@@ -103,7 +103,7 @@ fn the_modern_era_takes_one_request_or_notification_and_nothing_else() {
 }
 
 #[test]
-fn get_and_delete_belong_to_legacy_sessions() {
+fn reading_and_deleting_belong_to_legacy_sessions() {
     let mut shards = lone(|_| {});
     let session = Session::start(&mut shards, "2025-11-25", json!({}));
     let named = format!("Mcp-Session-Id: {}\r\n", session.id);

@@ -194,6 +194,11 @@ pub(crate) fn fleets() -> Vec<(Shards, Catalog)> {
     sizes.into_iter().map(fleet).collect()
 }
 
+/// The default snapshot.
+pub(crate) fn catalog_snapshot() -> std::sync::Arc<mcpring::pipeline::snapshot::Snapshot> {
+    snapshot_of(&catalog(), |_| {})
+}
+
 /// One shard with its snapshot changed.
 pub(crate) fn lone(change: impl FnOnce(&mut mcpring::pipeline::snapshot::Snapshot)) -> Shards {
     Shards::new(1, Carry::InOrder, &snapshot_of(&catalog(), change))

@@ -36,3 +36,5 @@ mod batches;
 mod tasks;
 #[cfg(test)]
 mod listens;
+#[cfg(test)]
+mod turmoil;

@@ -249,13 +249,18 @@ impl Shards {
 
     /// The control plane tells all shards of a resource's new contents.
     pub(crate) fn updated(&mut self, uri: &str) {
+        self.update_only(uri);
+        self.settle();
+    }
+
+    /// The same; what that leads to has not happened yet.
+    pub(crate) fn update_only(&mut self, uri: &str) {
         for shard in 0..self.desks.len() {
             self.read_mail(shard);
             let Desk { work, snapshot, now, .. } = &mut self.desks[shard];
             work.receive(Parcel::Change(Change::Resource(uri.into())), snapshot, *now);
             self.post(shard);
         }
-        self.settle();
     }
 
     /// The server wants to stop.
@@ -288,6 +293,19 @@ impl Shards {
             }
         }
         panic!("it never settles");
+    }
+
+    /// At most so many steps of [`Self::settle`].
+    pub(crate) fn walk(&mut self, steps: usize) {
+        for _ in 0..steps {
+            self.step();
+        }
+    }
+
+    /// All peers go away.
+    pub(crate) fn cut_all(&mut self) {
+        (0..self.lines.len()).for_each(|line| self.cut_only(line));
+        self.settle();
     }
 
     fn step(&mut self) -> bool {

@@ -26,8 +26,10 @@ pub(super) enum Form {
     JsonArray,
     /// JSON if nothing comes before the answer, else events.
     Either,
-    /// Events.
+    /// Events; an error that comes first is answered with its status.
     Events,
+    /// Events; the stream opens as soon as it has a name, so that there is something to come back to.
+    Stream,
 }
 
 /// Whether events carry ids, so that the reader can come back for the rest.
@@ -57,8 +59,6 @@ impl Ids {
 #[derive(Clone, Copy, Debug)]
 struct Remote {
     is_pulling: bool,
-    /// It is known where in the stream the reading begins.
-    has_begun: bool,
     owner: Owner,
 }
 
@@ -76,7 +76,6 @@ pub(super) struct Attachment {
     form: Form,
     ids: Ids,
     is_open: bool,
-    is_primed: bool,
     collected: Vec<u8>,
     /// Where in its requests the connection goes on afterwards; the rest of this one's body may have to be skipped first.
     then: Framing,
@@ -126,7 +125,6 @@ impl Connection {
             form: reading.form,
             ids: reading.ids,
             is_open: false,
-            is_primed: reading.ids != Ids::Primed,
             collected: Vec::new(),
             then,
             alive_at_ms: turn.now.ms.saturating_add(turn.snapshot.limits.keepalive_ms()),
@@ -147,13 +145,15 @@ impl Connection {
         let (nonce, mirror_nonce, now) = (turn.nonce(), turn.nonce(), turn.now);
         let hub = &mut turn.work.hub;
         if let Some(EventId { stream, seq }) = resume {
-            let reading = Reading { stream, owner, after: seq, form: Form::Events, ids };
+            let reading = Reading { stream, owner, after: seq, form: Form::Stream, ids };
             if stream.shard == turn.work.shard {
                 if let Some(ticket) = hub.attach(stream, owner) {
                     self.begin_reading(&reading, ticket, None, None, caller, turn);
                     return true;
                 }
-            } else if let Some(mirror) = hub.mirror(owner, mirror_nonce, now) {
+            } else if hub.has_shard(stream.shard)
+                && let Some(mirror) = hub.mirror(owner, mirror_nonce, now)
+            {
                 hub.pull(stream, owner, seq, mirror);
                 return self.read_mirror(mirror, seq, ids, Some((owner, claims)), owner, caller, turn);
             }
@@ -162,7 +162,7 @@ impl Connection {
             let Some((stream, after)) = hub.open_session(owner, claims.shard, nonce, now) else {
                 return false;
             };
-            return self.attach(&Reading { stream, owner, after, form: Form::Events, ids }, caller, turn);
+            return self.attach(&Reading { stream, owner, after, form: Form::Stream, ids }, caller, turn);
         }
         let Some(mirror) = hub.mirror(owner, mirror_nonce, now) else { return false };
         hub.pull_session(owner, claims.shard, mirror, nonce);
@@ -184,8 +184,8 @@ impl Connection {
         turn: &mut Turn<'_>,
     ) -> bool {
         let Some(ticket) = turn.work.hub.attach(mirror, owner) else { return false };
-        let reading = Reading { stream: mirror, owner, after, form: Form::Events, ids };
-        let remote = Some(Remote { is_pulling: true, has_begun: false, owner });
+        let reading = Reading { stream: mirror, owner, after, form: Form::Stream, ids };
+        let remote = Some(Remote { is_pulling: true, owner });
         self.begin_reading(&reading, ticket, remote, fallback, caller, turn);
         true
     }
@@ -208,7 +208,8 @@ impl Connection {
         if self.drain == Drain::Draining && !attached.is_open {
             attached.caller.exchange.persistence = Persistence::Close;
         }
-        if attached.form == Form::Events && !attached.is_open && attached.ids == Ids::Primed {
+        if attached.form == Form::Stream && !attached.is_open && attached.name(turn).is_some() {
+            attached.fallback = None;
             attached.open(listener, turn);
         }
         loop {
@@ -222,6 +223,10 @@ impl Connection {
                 Step::Done => return self.end_reading(*attached, turn),
                 Step::Cut => return self.cut(*attached, &respond::Refusal::Overloaded, listener, turn),
                 Step::Elsewhere(owner, claims) => {
+                    // A sign of life has opened the stream already; it can only end.
+                    if attached.is_open {
+                        return self.end_reading(*attached, turn);
+                    }
                     let caller = attached.caller.clone();
                     self.framing = std::mem::replace(&mut attached.then, Framing::Busy);
                     attached.leave(turn);
@@ -247,7 +252,7 @@ impl Connection {
                 return self.cut(*attached, &respond::Refusal::Unauthenticated, listener, turn);
             }
             attached.alive_at_ms = turn.now.ms.saturating_add(turn.snapshot.limits.keepalive_ms());
-            if matches!(attached.form, Form::Either | Form::Events) {
+            if matches!(attached.form, Form::Either | Form::Events | Form::Stream) {
                 attached.open(listener, turn);
                 respond::send_comment(turn, attached.caller.exchange);
             }
@@ -297,7 +302,6 @@ enum Step {
 impl Attachment {
     /// One message, or why there is none.
     fn step(&mut self, listener: &Listener, turn: &mut Turn<'_>) -> Step {
-        self.begin(turn);
         let work = &mut *turn.work;
         let (seq, kind) = match work.hub.read(self.stream, self.ticket, self.after, turn.waker) {
             Read::Event(event) => {
@@ -339,7 +343,7 @@ impl Attachment {
                 respond::answer(turn, listener, status, self.caller.exchange, &[]);
                 Step::Done
             }
-            (_, Form::Json | Form::Either | Form::Events) => {
+            (_, Form::Json | Form::Either | Form::Events | Form::Stream) => {
                 self.open(listener, turn);
                 let id = self.event_id(turn);
                 respond::send_event(turn, self.caller.exchange, id.as_deref());
@@ -370,10 +374,8 @@ impl Attachment {
             Form::Json | Form::Either if !self.is_open => {
                 respond::answer_empty(turn, listener, 202, self.caller.exchange, &[]);
             }
-            Form::Json | Form::Either | Form::Events => {}
-        }
-        if self.form == Form::Events {
-            self.open(listener, turn);
+            Form::Json | Form::Either => {}
+            Form::Events | Form::Stream => self.open(listener, turn),
         }
         Step::Done
     }
@@ -401,11 +403,18 @@ impl Attachment {
         if self.ids == Ids::None {
             return None;
         }
-        let stream = match self.remote {
+        self.name(turn).map(|stream| EventId { stream, seq: self.after }.encode())
+    }
+
+    /// The name of what is read; that of another shard's stream comes with its first parcel.
+    fn name(&self, turn: &mut Turn<'_>) -> Option<Key> {
+        match self.remote {
             None => Some(self.stream),
-            Some(_) => turn.work.hub.mirror_source(self.stream).0,
-        };
-        stream.map(|stream| EventId { stream, seq: self.after }.encode())
+            Some(_) => match turn.work.hub.mirror_source(self.stream) {
+                (source, Then::More | Then::Over) => source,
+                (_, Then::Gone) => None,
+            },
+        }
     }
 
     fn open(&mut self, listener: &Listener, turn: &mut Turn<'_>) {
@@ -419,35 +428,14 @@ impl Attachment {
         let body = std::mem::take(&mut turn.work.body);
         respond::open_stream(turn, listener, self.caller.exchange, &[]);
         if self.ids == Ids::Primed {
-            self.prime(turn);
+            if let Some(id) = self.event_id(turn) {
+                respond::send_event(turn, self.caller.exchange, Some(&id));
+            }
             let mut retry = Vec::new();
             sse::encode_retry(&mut retry, turn.snapshot.limits.retry_ms());
             respond::send_raw(turn, self.caller.exchange, &retry);
         }
         turn.work.body = body;
-    }
-
-    /// A stream of another shard is read from the place that shard says.
-    fn begin(&mut self, turn: &mut Turn<'_>) {
-        let Some(remote) = self.remote.as_mut().filter(|remote| !remote.has_begun) else { return };
-        let Some(after) = turn.work.hub.mirror_begin(self.stream) else { return };
-        remote.has_begun = true;
-        self.after = self.after.max(after);
-        if self.is_open {
-            self.prime(turn);
-        }
-    }
-
-    /// The event with an id and no data, as soon as there is an id.
-    fn prime(&mut self, turn: &mut Turn<'_>) {
-        if self.is_primed {
-            return;
-        }
-        if let Some(id) = self.event_id(turn) {
-            self.is_primed = true;
-            turn.work.body.clear();
-            respond::send_event(turn, self.caller.exchange, Some(&id));
-        }
     }
 
     fn leave(self, turn: &mut Turn<'_>) {

@@ -48,13 +48,16 @@ impl Connection {
         }
         let mut done = Done::default();
         for (at, message) in messages.enumerate() {
+            // The first has paid with the batch.
+            let unpaid = self.pay(at, turn).err();
             let decoded = envelope::decode(message, headers, &caller.principal, sessions(turn));
             match decoded {
                 Ok(Envelope::Request(request)) => {
                     turn.count(Count::EnvelopeDecoded);
-                    let paid = self.pay(at, turn);
-                    let ran = paid
-                        .and_then(|()| self.run_one(&request, headers, &caller, listener, &mut done, turn));
+                    let ran = match unpaid {
+                        Some(refusal) => Err(refusal),
+                        None => self.run_one(&request, headers, &caller, listener, &mut done, turn),
+                    };
                     if let Err(refusal) = ran {
                         let principal = Some(&caller.principal.id);
                         let method = request.method.name();
@@ -63,14 +66,15 @@ impl Connection {
                         done.refuse(&refusal, Some(request.id));
                     }
                 }
-                Ok(message) => {
+                // It has no answer, so nobody is told that it was not heard.
+                Ok(Envelope::Notification(_) | Envelope::Response { .. }) if unpaid.is_some() => {}
+                Ok(message @ (Envelope::Notification(_) | Envelope::Response { .. })) => {
                     turn.count(Count::EnvelopeDecoded);
-                    if self.pay(at, turn).is_ok() {
-                        Self::take_note(message, turn);
-                    }
+                    Self::take_note(message, turn);
                 }
                 Err((refusal, id)) => {
                     turn.count(Count::EnvelopeRefused);
+                    let refusal = unpaid.unwrap_or(refusal);
                     let known = Known { principal: Some(&caller.principal.id), ..Known::default() };
                     self.note(turn, listener, refusal.row(), known);
                     done.refuse(&refusal, id);

@@ -156,7 +156,7 @@ impl Connection {
         job.set_off(turn);
         let ids = if is_resumable { Ids::of(request.revision) } else { Ids::None };
         // A client that can come back needs an id to come back with, so its stream opens at once.
-        let form = if ids == Ids::Primed { Form::Events } else { form };
+        let form = if ids == Ids::Primed { Form::Stream } else { form };
         self.attach(&Reading { stream, owner, after: 0, form, ids }, caller, turn);
     }
 

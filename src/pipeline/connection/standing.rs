@@ -10,6 +10,10 @@ use crate::pipeline::turn::Turn;
 impl Attachment {
     /// Asks anew after a reload; otherwise compares one number.
     pub(super) fn is_entitled(&mut self, listener: &Listener, turn: &mut Turn<'_>) -> bool {
+        // What was asked while it was allowed is answered.
+        if turn.work.hub.is_call(self.stream) {
+            return true;
+        }
         let snapshot = turn.snapshot;
         if self.generation != snapshot.generation {
             let Some(principal) = snapshot.keys.find_again(&self.caller.principal, listener, turn.now) else {

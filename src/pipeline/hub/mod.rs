@@ -245,6 +245,11 @@ impl Hub {
         }
     }
 
+    /// Whether calls write to the stream, so that it ends with them.
+    pub(super) fn is_call(&mut self, key: Key) -> bool {
+        self.find(key).is_some_and(|stream| matches!(stream.role, Role::Call { .. }))
+    }
+
     /// Appends a message to a stream.
     pub(super) fn push(&mut self, key: Key, kind: EventKind, bytes: Vec<u8>, now: Now) {
         let events_max = self.bounds.events_max;

@@ -42,13 +42,13 @@ pub enum Parcel {
         /// Random, for the stream's name if it has to be made.
         nonce: u128,
     },
-    /// What was pulled.
+    /// What was pulled, or, with no messages, the name of a stream that has none yet.
     Events {
         /// Where it was asked for.
         to: Key,
         /// The stream it comes from.
         from: Key,
-        /// The place after which they come.
+        /// The place they follow.
         after: u64,
         /// Messages in order.
         events: Vec<Event>,

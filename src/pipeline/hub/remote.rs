@@ -5,18 +5,18 @@
 
 use super::key::{Key, Owner};
 use super::parcel::{Parcel, Then};
-use super::stream::{Due, Event, Role};
+use super::stream::{Event, Role};
 use super::{Hub, PULLED_BYTES_MAX};
 use crate::pipeline::turn::Now;
 
 impl Hub {
     /// Tells a reader on another shard that somebody else reads now.
     pub(super) fn dismiss(&mut self, reader: Key, from: Key) {
-        self.send_events(reader, from, 0, Vec::new(), Then::Over);
+        self.send_none(reader, from, 0, Then::Over);
     }
 
-    fn send_events(&mut self, to: Key, from: Key, after: u64, events: Vec<Event>, then: Then) {
-        self.send(to.shard, Parcel::Events { to, from, after, events, then });
+    fn send_none(&mut self, to: Key, from: Key, after: u64, then: Then) {
+        self.send(to.shard, Parcel::Events { to, from, after, events: Vec::new(), then });
     }
 
     /// Sends a reader on another shard what it waits for.
@@ -26,18 +26,27 @@ impl Hub {
         let events = stream.copy_after(after, PULLED_BYTES_MAX);
         let last = events.last().map_or(after, |event| event.seq);
         let then = if stream.is_over() && !stream.holds_after(last) { Then::Over } else { Then::More };
-        self.send_events(to, key, after, events, then);
+        if then == Then::Over {
+            // It has all there is; whoever wants some of it again pulls again.
+            stream.detach_there(to, stream.idle_since_ms);
+        }
+        self.send(to.shard, Parcel::Events { to, from: key, after, events, then });
     }
 
     /// A local copy of what another shard sends; nothing when there are too many streams.
     pub(in crate::pipeline) fn mirror(&mut self, owner: Owner, nonce: u128, now: Now) -> Option<Key> {
         self.open(
             owner,
-            Role::Mirror { source: None, begins_after: None, then: Then::More, has_news: false },
+            Role::Mirror { source: None, then: Then::More, has_news: false },
             usize::MAX,
             nonce,
             now,
         )
+    }
+
+    /// Whether there is such a shard; a client may name any.
+    pub(in crate::pipeline) fn has_shard(&self, shard: u16) -> bool {
+        shard < self.shards
     }
 
     pub(in crate::pipeline) fn pull(&mut self, stream: Key, owner: Owner, after: u64, to: Key) {
@@ -50,8 +59,7 @@ impl Hub {
 
     pub(super) fn pulled(&mut self, key: Key, owner: Owner, after: u64, to: Key) {
         let Some(stream) = self.find(key).filter(|stream| stream.owner == owner) else {
-            self.send_events(to, key, after, Vec::new(), Then::Gone);
-            return;
+            return self.send_none(to, key, after, Then::Gone);
         };
         let displaced = stream.attach_there(to, after);
         let is_due = stream.has_after(after);
@@ -61,8 +69,8 @@ impl Hub {
         if is_due {
             self.serve(key, to, after);
         } else {
-            // The reader learns the stream's name and its place in it, which a client needs to come back.
-            self.send_events(to, key, after, Vec::new(), Then::More);
+            // A reader that knows what it reads can say that it goes.
+            self.send_none(to, key, after, Then::More);
         }
     }
 
@@ -72,18 +80,14 @@ impl Hub {
             self.send(from.shard, Parcel::Detach { stream: from, to });
             return;
         };
-        if let Role::Mirror { source, begins_after, then: known, has_news } = &mut stream.role {
-            begins_after.get_or_insert(after);
+        if let Role::Mirror { source, then: known, has_news } = &mut stream.role {
+            // A name is no news: the pull it answers still waits for some.
+            *has_news |= !events.is_empty() || then != Then::More;
             (*source, *known) = (Some(from), then);
-            *has_news |= !events.is_empty();
         }
-        let events_are_none = events.is_empty();
-        let mut due = Due::Nothing;
+        let mut due = stream.begin_after(after);
         for event in events {
             due = stream.append(event, usize::MAX).1;
-        }
-        if events_are_none {
-            due = stream.tell();
         }
         self.settle(to, due);
         match then {
@@ -97,14 +101,6 @@ impl Hub {
         match self.find(key).map(|stream| &stream.role) {
             Some(Role::Mirror { source, then, .. }) => (*source, *then),
             Some(Role::Call { .. } | Role::Listen(_) | Role::Session { .. }) | None => (None, Then::Gone),
-        }
-    }
-
-    /// The place after which a mirror's first messages come, once that is known.
-    pub(in crate::pipeline) fn mirror_begin(&mut self, key: Key) -> Option<u64> {
-        match self.find(key).map(|stream| &stream.role) {
-            Some(Role::Mirror { begins_after, .. }) => *begins_after,
-            Some(Role::Call { .. } | Role::Listen(_) | Role::Session { .. }) | None => None,
         }
     }
 

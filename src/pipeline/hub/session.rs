@@ -125,12 +125,8 @@ impl Hub {
     }
 
     pub(super) fn note_end(&mut self, owner: Owner) {
-        let slots: Vec<usize> = self
-            .streams
-            .iter()
-            .filter(|(_, stream)| stream.owner == owner && !matches!(stream.role, Role::Mirror { .. }))
-            .map(|(slot, _)| slot)
-            .collect();
+        let slots: Vec<usize> =
+            self.streams.iter().filter(|(_, stream)| stream.owner == owner).map(|(slot, _)| slot).collect();
         for slot in slots {
             if let Some(nonce) = self.streams.get(slot).map(|stream| stream.nonce) {
                 let key = self.key(slot, nonce);

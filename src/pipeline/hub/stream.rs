@@ -62,8 +62,6 @@ pub enum Role {
         source: Option<Key>,
         /// What the source said last.
         then: Then,
-        /// The place after which the first messages come, once that is known.
-        begins_after: Option<u64>,
         /// Something has come that the reader has not been told of.
         has_news: bool,
     },
@@ -111,6 +109,8 @@ pub(super) struct Stream {
     bytes: usize,
     last_seq: u64,
     fetched_seq: u64,
+    /// The place its first reader begins after, once that is known.
+    first_after: u64,
     /// Answers that are still to come; the stream is over after the last.
     answers_left: usize,
     /// It was made for one answer.
@@ -133,6 +133,7 @@ impl Stream {
             bytes: 0,
             last_seq: 0,
             fetched_seq: 0,
+            first_after: 0,
             answers_left: answers,
             is_for_one: answers == 1,
             is_over: false,
@@ -178,6 +179,14 @@ impl Stream {
             }
         }
         (dropped, self.tell())
+    }
+
+    /// A copy begins after that place of its source, unless it has begun; its reader is told.
+    pub(super) fn begin_after(&mut self, place: u64) -> Due {
+        if self.last_seq == 0 {
+            self.first_after = place;
+        }
+        self.tell()
     }
 
     /// One answer less is to come.
@@ -349,6 +358,7 @@ impl Stream {
 
     /// What comes after that place for the reader with that ticket.
     pub(super) fn read(&mut self, ticket: u64, after: u64, new_waker: &Waker) -> Read<'_> {
+        let after = after.max(self.first_after);
         if !self.is_retained() {
             while let Some(event) = self.events.pop_front_if(|event| event.seq <= after) {
                 self.bytes -= event.bytes.len();

@@ -47,10 +47,12 @@ fn a_stream_ends_with_the_key_of_its_reader() {
             let sent = desk.pass(reader, if wakes { 0 } else { 15_000 });
             let text = String::from_utf8_lossy(&sent);
             assert!(!text.contains("list_changed"), "{at}: {text}");
-            let expect = if at == 2 { "HTTP/1.1 401" } else { "0\r\n\r\n" };
-            assert!(text.starts_with(expect), "{at}: {text}");
+            // A call that was allowed when it was made is answered, in the time that every call has.
+            let goes_on = at == 2;
+            assert_eq!(text.starts_with("0\r\n\r\n"), !goes_on, "{at}: {text}");
+            assert!(!text.contains("401"), "{at}: {text}");
         }
-        assert_eq!(desk.work.hub.streams(), 1, "the session's own, which nobody reads");
+        assert_eq!(desk.work.hub.streams(), 2, "the session's own, which nobody reads, and the call's");
     }
 }
 

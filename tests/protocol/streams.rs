@@ -1,0 +1,214 @@
+//! Streams of the legacy era: their first event, their ids, going on after a cut, taking over, letting go, missing some.
+//! Next: `sessions`.
+
+use serde_json::{Value, json};
+
+use mcpring::pipeline::event::Count;
+use mcpring::pipeline::snapshot::SlowReader;
+
+use crate::client::{OTHER_KEY, Session, accept, answering, fleets, lone, text};
+use crate::shards::Event;
+
+const REVISIONS: [&str; 3] = ["2025-11-25", "2025-06-18", "2025-03-26"];
+
+#[test]
+fn the_newest_legacy_revision_is_primed_and_told_when_to_come_back() {
+    for (mut shards, _) in fleets() {
+        for revision in REVISIONS {
+            let session = Session::start(&mut shards, revision, json!({}));
+            for request in [session.get(None), session.call(1, "work", json!({"ms": 100}))] {
+                for _ in 0..3 {
+                    let line = shards.open(&request);
+                    let (head, events) = shards.stream(line);
+                    if revision == "2025-11-25" {
+                        assert!(head.contains("text/event-stream"), "{head}");
+                        let first = &events[0];
+                        assert!(first.id.is_some() && first.message().is_none(), "{events:?}");
+                        assert_eq!(first.data.as_deref(), Some(""), "an event without data is none");
+                        assert!(events.iter().any(|event| event.retry == Some(1000)), "{events:?}");
+                    } else {
+                        assert_eq!(events, Vec::new(), "{revision}: older clients choke on empty data");
+                    }
+                    shards.cut(line);
+                }
+                shards.pass(100);
+            }
+        }
+    }
+}
+
+#[test]
+fn ids_are_unique_in_a_session_and_lead_only_to_their_stream() {
+    for (mut shards, _) in fleets() {
+        let session = Session::start(&mut shards, "2025-11-25", json!({}));
+        let lines = [
+            shards.open(&session.call("a", "report", json!({}))),
+            shards.open(&session.call("b", "report", json!({}))),
+            shards.open(&session.get(None)),
+        ];
+        (0..3).for_each(|_| shards.pass(100));
+        let ids: Vec<Vec<String>> =
+            lines.map(|line| shards.stream(line).1.into_iter().filter_map(|event| event.id).collect()).into();
+        let mut all = ids.concat();
+        let count = all.len();
+        all.sort();
+        all.dedup();
+        assert_eq!(all.len(), count, "{ids:?}");
+        for (id, name) in [(&ids[0][0], "a"), (&ids[1][0], "b")] {
+            let line = shards.open(&session.get(Some(id)));
+            let messages = shards.messages(line);
+            assert_eq!((messages.len(), &messages[3]["id"]), (4, &json!(name)));
+            assert!(messages.iter().all(|message| message.get("id").is_none_or(|id| id == name)));
+            shards.cut(line);
+        }
+    }
+}
+
+#[test]
+fn an_id_of_another_session_and_one_that_is_none_lead_to_the_own_stream() {
+    for (mut shards, _) in fleets() {
+        let session = Session::start(&mut shards, "2025-11-25", json!({}));
+        let call = shards.open(&session.call("secret", "report", json!({})));
+        (0..3).for_each(|_| shards.pass(100));
+        let id = shards.last_id(call).unwrap();
+        let first = shards.stream(call).1[0].id.clone().unwrap();
+        shards.cut(call);
+        let strangers = [
+            Session::start(&mut shards, "2025-11-25", json!({})),
+            Session::start(&mut shards, "2025-06-18", json!({})),
+            Session::start_as(OTHER_KEY, &mut shards, "2025-11-25", json!({})),
+        ];
+        let wrong = format!("ffff-0-{}.0", "0".repeat(32));
+        for stranger in &strangers {
+            stranger_subscribes(stranger, &mut shards);
+            for id in [id.as_str(), &first, "nonsense", "0-0-0.0", &wrong, ""] {
+                for _ in 0..3 {
+                    let line = shards.open(&stranger.get(Some(id)));
+                    let (head, _) = shards.stream(line);
+                    assert!(
+                        head.starts_with("HTTP/1.1 200") && head.contains("text/event-stream"),
+                        "{id}: {head}"
+                    );
+                    assert_eq!(shards.messages(line), Vec::<Value>::new(), "{id}");
+                    shards.updated("docs://motto");
+                    assert_eq!(shards.messages(line).len(), 1, "{id}: it is the session's own");
+                    shards.cut(line);
+                }
+            }
+        }
+    }
+}
+
+fn stranger_subscribes(session: &Session, shards: &mut crate::shards::Shards) {
+    let uri = json!({"uri": "docs://motto"});
+    assert_eq!(shards.ask(&session.request(1, "resources/subscribe", uri)).status, 200);
+}
+
+#[test]
+fn a_second_reader_takes_the_place_of_the_first() {
+    for (mut shards, _) in fleets() {
+        for revision in REVISIONS {
+            let session = Session::start(&mut shards, revision, json!({}));
+            stranger_subscribes(&session, &mut shards);
+            let mut before = shards.open(&session.get(None));
+            for round in 0..9 {
+                let line = shards.open(&session.get(None));
+                assert!(shards.is_answered(before), "{revision} {round}: one stream, one reader");
+                assert!(!shards.is_answered(line));
+                shards.updated("docs://motto");
+                assert_eq!(shards.messages(line).len(), 1, "{revision} {round}");
+                before = line;
+            }
+            shards.cut(before);
+        }
+    }
+}
+
+#[test]
+fn a_call_goes_on_under_a_reader_that_comes_while_the_first_still_reads() {
+    for (mut shards, _) in fleets() {
+        let session = Session::start(&mut shards, "2025-11-25", answering());
+        let line = shards.open(&session.call(1, "ask", json!({})));
+        let question = shards.messages(line).pop().unwrap();
+        let again = shards.open(&session.get(shards.stream(line).1[0].id.as_deref()));
+        assert!(shards.is_answered(line));
+        assert_eq!(
+            shards.messages(again),
+            [question.clone()],
+            "a question comes again to who has not had it"
+        );
+        shards.ask(&session.reply(&question, accept(json!({"name": "Ada"}))));
+        assert_eq!(text(&shards.messages(again)[1]), "hello Ada");
+        assert!(shards.is_answered(again));
+    }
+}
+
+#[test]
+fn a_call_may_let_its_reader_go_and_be_answered_later() {
+    for (mut shards, _) in fleets() {
+        for revision in REVISIONS {
+            let session = Session::start(&mut shards, revision, json!({}));
+            let line = shards.open(&session.call(1, "cut", json!({})));
+            if revision == "2025-11-25" {
+                assert!(shards.is_answered(line), "the stream ends");
+                assert_eq!(shards.messages(line), Vec::<Value>::new());
+                let line = shards.open(&session.get(shards.last_id(line).as_deref()));
+                assert!(!shards.is_answered(line));
+                shards.pass(100);
+                assert_eq!(text(&shards.messages(line).pop().unwrap()), "after the cut");
+            } else {
+                assert!(!shards.is_answered(line), "{revision}: this client would not come back");
+                shards.pass(100);
+                let answer = shards.messages(line).pop().unwrap_or_else(|| shards.answer(line).json());
+                assert_eq!(text(&answer), "after the cut");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_stream_that_is_silent_gives_a_sign_of_life() {
+    for (mut shards, _) in fleets().into_iter().take(2) {
+        let session = Session::start(&mut shards, "2025-06-18", json!({}));
+        let lines = [shards.open(&session.get(None)), shards.open(&session.get(None))];
+        let line = lines[1];
+        assert!(shards.is_answered(lines[0]));
+        let before = shards.received(line).len();
+        shards.pass(14_000);
+        assert_eq!(shards.received(line).len(), before);
+        shards.pass(2_000);
+        let sign = String::from_utf8_lossy(&shards.received(line)[before..]).into_owned();
+        assert!(sign.contains("\r\n:"), "{sign:?}");
+        assert_eq!(shards.stream(line).1, Vec::<Event>::new());
+        for _ in 0..20 {
+            shards.pass(15_000);
+        }
+        assert!(!shards.is_over(line), "a stream that is read has no end");
+    }
+}
+
+#[test]
+fn a_reader_that_missed_messages_is_told_or_goes_on_as_the_setting_says() {
+    for (slow_reader, goes_on) in [(SlowReader::Close, false), (SlowReader::Drop, true)] {
+        let mut shards = lone(|snapshot| {
+            snapshot.limits.event_buffer_size = 4;
+            snapshot.limits.slow_reader = slow_reader;
+        });
+        let session = Session::start(&mut shards, "2025-11-25", json!({}));
+        stranger_subscribes(&session, &mut shards);
+        let line = shards.open(&session.get(None));
+        shards.updated("docs://motto");
+        let id = shards.last_id(line);
+        shards.cut(line);
+        (0..10).for_each(|_| shards.updated("docs://motto"));
+        let line = shards.open(&session.get(id.as_deref()));
+        assert_eq!(shards.desks[0].work.events.total(Count::HubEventDropped), 7);
+        assert_eq!(shards.desks[0].work.events.total(Count::RespondMissed), 1);
+        if goes_on {
+            assert_eq!(shards.messages(line).len(), 4);
+            assert!(!shards.is_answered(line));
+        } else {
+            assert!(shards.is_answered(line), "the end of the stream tells it");
+        }
+    }
+}

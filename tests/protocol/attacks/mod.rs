@@ -39,6 +39,15 @@ struct Agreement {
     ok: bool,
 }
 
+/// What an author's call may hold.
+struct Guard;
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        panic!("dropped half-way");
+    }
+}
+
 fn said(text: &str) -> Result<Reply, ToolError> {
     let mut reply = Reply::new();
     reply.text(text);
@@ -95,6 +104,13 @@ fn tools() -> Registry {
                 let mut asked = Box::pin(context.elicit::<Agreement>("agreed", "Is that right?"));
                 poll_fn(|task| Poll::Ready(asked.as_mut().poll(task).is_ready())).await;
                 said("did not wait")
+            })
+        }),
+        Tool::deferred::<Nothing, _>("guarded", "", |_, context| {
+            Ok(async move {
+                let _guard = Guard;
+                context.sleep(Duration::from_secs(10)).await;
+                said("rested")
             })
         }),
         Tool::deferred::<Nothing, _>("resting", "", |_, context| {

@@ -154,6 +154,11 @@ impl Hub {
         self.streams.len()
     }
 
+    /// How many tasks there are.
+    pub fn tasks(&self) -> usize {
+        self.tasks.len()
+    }
+
     pub(super) fn start(&mut self, job: Job) {
         self.jobs.push(job);
     }
@@ -233,7 +238,12 @@ impl Hub {
             return;
         }
         let calls = match &mut stream.role {
-            Role::Call { is_resumable: true, .. } | Role::Session { .. } => return,
+            Role::Call { is_resumable: true, .. } | Role::Session { .. } => {
+                if stream.is_large_rest() {
+                    self.trim();
+                }
+                return;
+            }
             Role::Call { calls, .. } => std::mem::take(calls),
             Role::Listen(_) | Role::Mirror { .. } => Vec::new(),
         };
@@ -254,8 +264,12 @@ impl Hub {
         if stream.is_over() {
             stream.idle_since_ms = now.ms;
         }
+        let is_large_rest = stream.is_large_rest();
         self.count_dropped(dropped);
         self.settle(key, due);
+        if is_large_rest {
+            self.trim();
+        }
     }
 
     fn count_dropped(&self, dropped: usize) {
@@ -354,6 +368,9 @@ impl Hub {
             Parcel::Detach { stream, to } => {
                 if let Some(stream) = self.find(stream) {
                     stream.detach_there(to, now.ms);
+                    if stream.is_large_rest() {
+                        self.trim();
+                    }
                 }
             }
             Parcel::Answer { question, owner, answer } => self.answer(question, owner, answer),
@@ -455,5 +472,6 @@ impl Hub {
             self.sessions.remove(&session);
         }
         self.expire_tasks(now);
+        self.trim();
     }
 }

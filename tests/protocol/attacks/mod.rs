@@ -54,6 +54,26 @@ fn said(text: &str) -> Result<Reply, ToolError> {
     Ok(reply)
 }
 
+fn guarded() -> Tool {
+    Tool::deferred::<Nothing, _>("guarded", "", |_, context| {
+        Ok(async move {
+            let _guard = Guard;
+            context.sleep(Duration::from_secs(10)).await;
+            said("rested")
+        })
+    })
+}
+
+fn voluminous() -> Tool {
+    Tool::deferred::<Nothing, _>("voluminous", "", |_, context| {
+        Ok(async move {
+            context.sleep(Duration::from_secs(1)).await;
+            said(&"x".repeat(10 << 20))
+        })
+    })
+    .tasks(TaskSupport::Allowed)
+}
+
 /// Tools that let go of their reader, that talk more than a stream keeps, and that rest.
 fn tools() -> Registry {
     let mut registry = Registry::default();
@@ -106,13 +126,8 @@ fn tools() -> Registry {
                 said("did not wait")
             })
         }),
-        Tool::deferred::<Nothing, _>("guarded", "", |_, context| {
-            Ok(async move {
-                let _guard = Guard;
-                context.sleep(Duration::from_secs(10)).await;
-                said("rested")
-            })
-        }),
+        guarded(),
+        voluminous(),
         Tool::deferred::<Nothing, _>("resting", "", |_, context| {
             Ok(async move {
                 context.sleep(Duration::from_secs(10)).await;

@@ -55,7 +55,7 @@ impl Ids {
 
 /// A stream that another shard keeps.
 #[derive(Clone, Copy, Debug)]
-struct Remote {
+pub(super) struct Remote {
     is_pulling: bool,
     owner: Owner,
 }
@@ -65,7 +65,7 @@ pub(super) struct Attachment {
     pub(super) stream: Key,
     ticket: u64,
     after: u64,
-    remote: Option<Remote>,
+    pub(super) remote: Option<Remote>,
     /// Where to turn if the stream to be resumed is no more.
     fallback: Option<(Owner, Claims)>,
     pub(super) caller: Caller,

@@ -10,6 +10,10 @@ use crate::pipeline::turn::Turn;
 impl Attachment {
     /// Asks anew after a reload; otherwise compares one number.
     pub(super) fn is_entitled(&mut self, listener: &Listener, turn: &mut Turn<'_>) -> bool {
+        // A request that was let in is answered; it does not last.
+        if self.remote.is_none() && turn.work.hub.is_for_answers(self.stream) {
+            return true;
+        }
         let snapshot = turn.snapshot;
         if self.generation != snapshot.generation {
             let Some(principal) = snapshot.keys.find_again(&self.caller.principal, listener, turn.now) else {

@@ -421,6 +421,14 @@ impl Hub {
         }
     }
 
+    /// Whether the stream is there for answers, and over with the last of them.
+    pub(super) fn is_for_answers(&mut self, key: Key) -> bool {
+        match self.find(key).map(|stream| &stream.role) {
+            Some(Role::Call { .. } | Role::Mirror { .. }) => true,
+            Some(Role::Listen(_) | Role::Session { .. }) | None => false,
+        }
+    }
+
     /// What a stream tells of resources is told of these only.
     pub(super) fn narrow(&mut self, key: Key, may_read: impl Fn(&str) -> bool) {
         match self.find(key).map(|stream| &mut stream.role) {

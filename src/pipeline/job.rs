@@ -220,6 +220,11 @@ impl Job {
         self.flush(turn)
     }
 
+    /// Ends without an answer, after a poll that broke: whoever waits for it is told that nothing will come.
+    pub fn abandon(&mut self, turn: &mut Turn<'_>) {
+        self.close(turn);
+    }
+
     /// When it must be polled at the latest, monotonic milliseconds.
     pub fn poll_timeout(&self) -> u64 {
         self.context.wake_at_ms().map_or(self.deadline_ms, |at| at.min(self.deadline_ms))
@@ -385,5 +390,13 @@ impl Job {
             elapsed_us: turn.now.ms.saturating_sub(self.origin.started_ms).saturating_mul(1000),
             detail: None,
         });
+    }
+}
+
+/// A handler that is given up is dropped where it stands, and what it drops then may panic.
+impl Drop for Job {
+    fn drop(&mut self) {
+        let future = std::mem::replace(&mut self.future, Box::pin(std::future::pending()));
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(future)));
     }
 }

@@ -24,7 +24,11 @@ pub(super) async fn attend(shard: Rc<Shard>, mut job: Job) {
                 shard.wheel.set(&bell, job.poll_timeout());
                 Poll::Pending
             }
-            Some(Poll::Ready(())) | None => Poll::Ready(()),
+            Some(Poll::Ready(())) => Poll::Ready(()),
+            None => {
+                shard.attempt(&waker, &mut nothing, |turn| job.abandon(turn));
+                Poll::Ready(())
+            }
         }
     })
     .await;

@@ -57,7 +57,7 @@ impl Ids {
 
 /// A stream that another shard keeps.
 #[derive(Clone, Copy, Debug)]
-struct Remote {
+pub(super) struct Remote {
     is_pulling: bool,
     owner: Owner,
 }
@@ -67,7 +67,7 @@ pub(super) struct Attachment {
     pub(super) stream: Key,
     ticket: u64,
     after: u64,
-    remote: Option<Remote>,
+    pub(super) remote: Option<Remote>,
     /// Where to turn if the stream to be resumed is no more.
     fallback: Option<(Owner, Claims)>,
     pub(super) caller: Caller,

@@ -10,8 +10,8 @@ use crate::pipeline::turn::Turn;
 impl Attachment {
     /// Asks anew after a reload; otherwise compares one number.
     pub(super) fn is_entitled(&mut self, listener: &Listener, turn: &mut Turn<'_>) -> bool {
-        // What was asked while it was allowed is answered.
-        if turn.work.hub.is_call(self.stream) {
+        // A request that was let in is answered; it does not last.
+        if self.remote.is_none() && turn.work.hub.is_for_answers(self.stream) {
             return true;
         }
         let snapshot = turn.snapshot;

@@ -154,6 +154,11 @@ impl Hub {
         self.streams.len()
     }
 
+    /// How many tasks there are.
+    pub fn tasks(&self) -> usize {
+        self.tasks.len()
+    }
+
     pub(super) fn start(&mut self, job: Job) {
         self.jobs.push(job);
     }
@@ -233,7 +238,12 @@ impl Hub {
             return;
         }
         let calls = match &mut stream.role {
-            Role::Call { is_resumable: true, .. } | Role::Session { .. } => return,
+            Role::Call { is_resumable: true, .. } | Role::Session { .. } => {
+                if stream.is_large_rest() {
+                    self.trim();
+                }
+                return;
+            }
             Role::Call { calls, .. } => std::mem::take(calls),
             Role::Listen(_) | Role::Mirror { .. } => Vec::new(),
         };
@@ -245,11 +255,6 @@ impl Hub {
         }
     }
 
-    /// Whether calls write to the stream, so that it ends with them.
-    pub(super) fn is_call(&mut self, key: Key) -> bool {
-        self.find(key).is_some_and(|stream| matches!(stream.role, Role::Call { .. }))
-    }
-
     /// Appends a message to a stream.
     pub(super) fn push(&mut self, key: Key, kind: EventKind, bytes: Vec<u8>, now: Now) {
         let events_max = self.bounds.events_max;
@@ -259,8 +264,12 @@ impl Hub {
         if stream.is_over() {
             stream.idle_since_ms = now.ms;
         }
+        let is_large_rest = stream.is_large_rest();
         self.count_dropped(dropped);
         self.settle(key, due);
+        if is_large_rest {
+            self.trim();
+        }
     }
 
     fn count_dropped(&self, dropped: usize) {
@@ -361,6 +370,9 @@ impl Hub {
             Parcel::Detach { stream, to } => {
                 if let Some(stream) = self.find(stream) {
                     stream.detach_there(to, now.ms);
+                    if stream.is_large_rest() {
+                        self.trim();
+                    }
                 }
             }
             Parcel::Answer { question, owner, answer } => self.answer(question, owner, answer),
@@ -408,6 +420,14 @@ impl Hub {
         }
         for (key, bytes) in told {
             self.push(key, EventKind::Notification, bytes, now);
+        }
+    }
+
+    /// Whether the stream is there for answers, and over with the last of them.
+    pub(super) fn is_for_answers(&mut self, key: Key) -> bool {
+        match self.find(key).map(|stream| &stream.role) {
+            Some(Role::Call { .. } | Role::Mirror { .. }) => true,
+            Some(Role::Listen(_) | Role::Session { .. }) | None => false,
         }
     }
 
@@ -462,5 +482,6 @@ impl Hub {
             self.sessions.remove(&session);
         }
         self.expire_tasks(now);
+        self.trim();
     }
 }

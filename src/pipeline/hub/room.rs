@@ -53,7 +53,66 @@ pub(super) fn who_gives_way(holdings: &[Holding], principal: [u8; 16]) -> Option
     holdings.iter().filter(may_go).min_by_key(order).map(|holding| holding.slot)
 }
 
+/// Answers that are kept for somebody who may come back, of streams and of tasks each. Bytes.
+const RESTS_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// An answer over that is reason to look at once whether there are too many bytes; smaller ones are looked at each second.
+pub(super) const LARGE_BYTES: usize = 64 * 1024;
+
+/// What is kept in one slot.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rest {
+    pub(super) slot: usize,
+    pub(super) principal: [u8; 16],
+    pub(super) bytes: usize,
+    pub(super) since_ms: u64,
+}
+
+/// What is too much: the oldest of whoever has most, until the others fit.
+fn too_much(mut rests: Vec<Rest>, bytes_max: usize) -> Vec<usize> {
+    let mut sums: HashMap<[u8; 16], usize, FixedState> = HashMap::default();
+    let mut bytes: usize = 0;
+    for rest in &rests {
+        *sums.entry(rest.principal).or_default() += rest.bytes;
+        bytes += rest.bytes;
+    }
+    let mut gone = Vec::new();
+    while bytes > bytes_max {
+        let Some((most, _)) = sums.iter().max_by_key(|(_, sum)| **sum).map(|(most, sum)| (*most, *sum))
+        else {
+            break;
+        };
+        let own = rests.iter().enumerate().filter(|(_, rest)| rest.principal == most);
+        let Some((at, _)) = own.min_by_key(|(_, rest)| rest.since_ms) else { break };
+        let rest = rests.swap_remove(at);
+        bytes -= rest.bytes;
+        *sums.entry(most).or_default() -= rest.bytes;
+        gone.push(rest.slot);
+    }
+    gone
+}
+
 impl Hub {
+    /// Forgets answers that nobody fetches, when there are too many bytes of them.
+    pub(super) fn trim(&mut self) {
+        let rests = self.streams.iter().filter(|(_, stream)| stream.is_over() && !stream.has_reader());
+        let rests = rests.map(|(slot, stream)| Rest {
+            slot,
+            principal: stream.owner.principal,
+            bytes: stream.bytes(),
+            since_ms: stream.idle_since_ms,
+        });
+        for slot in too_much(rests.collect(), RESTS_BYTES_MAX) {
+            self.streams.try_remove(slot);
+            self.events.count(Count::HubFull);
+        }
+        let rests = self.tasks.iter().filter_map(|(slot, task)| task.rest(slot));
+        for slot in too_much(rests.collect(), RESTS_BYTES_MAX) {
+            self.tasks.try_remove(slot);
+            self.events.count(Count::HubFull);
+        }
+    }
+
     /// Makes room for one more stream of that principal, if that is fair.
     pub(super) fn make_room(&mut self, principal: [u8; 16]) -> bool {
         self.events.count(Count::HubFull);
@@ -124,6 +183,22 @@ mod tests {
         check(&[(1, Use), (1, Wait), (1, Rest)], 2, Some(2));
         check(&[(1, Use), (1, Wait), (2, Rest)], 3, Some(1));
         check(&[(1, Use), (2, Rest), (2, Use), (2, Use)], 1, Some(1));
+    }
+
+    #[test]
+    fn what_is_too_much_is_the_oldest_of_whoever_has_most() {
+        let rest = |slot: usize, principal: u8, bytes| Rest {
+            slot,
+            principal: [principal; 16],
+            bytes,
+            since_ms: slot as u64,
+        };
+        let rests = vec![rest(0, 1, 10), rest(1, 2, 30), rest(2, 2, 30), rest(3, 2, 1), rest(4, 1, 10)];
+        assert_eq!(too_much(rests.clone(), 81), [0usize; 0]);
+        assert_eq!(too_much(rests.clone(), 80), [1]);
+        assert_eq!(too_much(rests.clone(), 50), [1, 2]);
+        assert_eq!(too_much(rests.clone(), 20), [1, 2, 0]);
+        assert_eq!(too_much(rests, 0).len(), 5);
     }
 
     #[test]

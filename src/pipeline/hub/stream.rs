@@ -10,6 +10,7 @@ use std::task::Waker;
 use super::key::{Key, Owner};
 use super::listen::Listen;
 use super::parcel::Then;
+use super::room::LARGE_BYTES;
 
 /// Messages of one stream together, beside answers. Bytes.
 const STREAM_BYTES_MAX: usize = 1024 * 1024;
@@ -224,6 +225,15 @@ impl Stream {
 
     pub(super) fn is_over(&self) -> bool {
         self.is_over
+    }
+
+    /// Whether it is kept for a reader that may come back, and large.
+    pub(super) fn is_large_rest(&self) -> bool {
+        self.is_over && !self.has_reader() && self.bytes > LARGE_BYTES
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     pub(super) fn has_reader(&self) -> bool {

@@ -12,7 +12,7 @@ use super::Hub;
 use super::key::{Key, Owner};
 use super::listen::Change;
 use super::parcel::{Parcel, TaskOperation, TaskRequest, Then};
-use super::room::{Holding, Loss};
+use super::room::{Holding, LARGE_BYTES, Loss, Rest};
 use super::stream::{Event, EventKind};
 use crate::pipeline::respond::{Refusal, encode_refusal};
 use crate::pipeline::turn::Now;
@@ -82,6 +82,12 @@ impl Task {
     pub(super) fn holding(&self, slot: usize) -> Holding {
         let loss = if self.status.is_terminal() { Loss::Rest } else { Loss::Use };
         Holding { slot, principal: self.principal, loss, since_ms: self.updated_unix_ms }
+    }
+
+    /// What is kept of a task that has ended.
+    pub(super) fn rest(&self, slot: usize) -> Option<Rest> {
+        let (_, end) = self.end.as_ref()?;
+        Some(Rest { slot, principal: self.principal, bytes: end.len(), since_ms: self.updated_unix_ms })
     }
 
     /// Whoever works for it may stop.
@@ -191,7 +197,11 @@ impl Hub {
             TaskEnd::Completed(result) => (Status::Completed, Some(("result", result))),
             TaskEnd::Failed(error) => (Status::Failed, Some(("error", error))),
         };
+        let is_large = task.end.as_ref().is_some_and(|(_, end)| end.len() > LARGE_BYTES);
         self.task_changed(key, now);
+        if is_large {
+            self.trim();
+        }
     }
 
     fn task_changed(&mut self, key: Key, now: Now) {

@@ -103,3 +103,26 @@ fn no_subscription_keeps_a_long_name() {
         assert_eq!(String::from_utf8_lossy(&sent).contains("acknowledged"), is_kept, "{length}");
     }
 }
+
+#[test]
+fn answers_that_nobody_fetches_do_not_pile_up() {
+    let mut desk = desk(snapshot(|_| {}));
+    let id = session(&mut desk, KEY, "2025-11-25");
+    for _ in 0..8 {
+        let mut connection = desk.connect();
+        desk.feed(&mut connection, &within(&id, KEY, &call(1, "voluminous")));
+        desk.release(connection);
+        desk.now.ms += 1001;
+        desk.attend();
+    }
+    assert_eq!((desk.running(), desk.work.hub.streams()), (0, 6), "six of ten MiB fit into 64");
+    let capabilities = r#"{"extensions":{"io.modelcontextprotocol/tasks":{}}}"#;
+    for _ in 0..8 {
+        let task = modern_call(&mut desk, KEY, "voluminous", capabilities, r#""arguments":{}"#).json();
+        assert_eq!(task["result"]["resultType"], "task");
+        desk.now.ms += 1001;
+        desk.now.unix_ms += 1001;
+        desk.attend();
+    }
+    assert_eq!(desk.work.hub.tasks(), 6);
+}

@@ -39,10 +39,39 @@ struct Agreement {
     ok: bool,
 }
 
+/// What an author's call may hold.
+struct Guard;
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        panic!("dropped half-way");
+    }
+}
+
 fn said(text: &str) -> Result<Reply, ToolError> {
     let mut reply = Reply::new();
     reply.text(text);
     Ok(reply)
+}
+
+fn guarded() -> Tool {
+    Tool::deferred::<Nothing, _>("guarded", "", |_, context| {
+        Ok(async move {
+            let _guard = Guard;
+            context.sleep(Duration::from_secs(10)).await;
+            said("rested")
+        })
+    })
+}
+
+fn voluminous() -> Tool {
+    Tool::deferred::<Nothing, _>("voluminous", "", |_, context| {
+        Ok(async move {
+            context.sleep(Duration::from_secs(1)).await;
+            said(&"x".repeat(10 << 20))
+        })
+    })
+    .tasks(TaskSupport::Allowed)
 }
 
 /// Tools that let go of their reader, that talk more than a stream keeps, and that rest.
@@ -97,6 +126,8 @@ fn tools() -> Registry {
                 said("did not wait")
             })
         }),
+        guarded(),
+        voluminous(),
         Tool::deferred::<Nothing, _>("resting", "", |_, context| {
             Ok(async move {
                 context.sleep(Duration::from_secs(10)).await;

@@ -134,3 +134,13 @@ fn what_a_thread_reports_is_heard_before_it_is_done() {
     assert!(String::from_utf8_lossy(&heard).contains("notifications/progress"));
     assert!(String::from_utf8_lossy(&desk.pass(&mut connection, 0)).contains("done"));
 }
+
+#[test]
+fn a_call_that_panics_when_it_is_given_up_harms_nobody() {
+    let mut desk = desk(snapshot(|_| {}));
+    let mut connection = desk.connect();
+    let request = modern("2", "tools/call", r#""name":"guarded","arguments":{}"#, "Mcp-Name: guarded\r\n");
+    assert!(desk.feed(&mut connection, &request).is_empty());
+    desk.release(connection);
+    assert_eq!((desk.running(), desk.work.hub.streams()), (0, 0));
+}

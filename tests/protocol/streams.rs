@@ -167,6 +167,26 @@ fn a_call_may_let_its_reader_go_and_be_answered_later() {
 }
 
 #[test]
+fn a_reader_on_another_shard_is_let_go_too() {
+    for (mut shards, _) in fleets() {
+        let session = Session::start(&mut shards, "2025-11-25", json!({}));
+        for _ in 0..3 {
+            let line = shards.open(&session.call(1, "cut_late", json!({})));
+            let id = shards.last_id(line);
+            shards.cut(line);
+            let line = shards.open(&session.get(id.as_deref()));
+            assert!(!shards.is_answered(line));
+            shards.pass(100);
+            assert!(shards.is_answered(line), "the stream ends");
+            let line = shards.open(&session.get(id.as_deref()));
+            shards.pass(100);
+            assert_eq!(text(&shards.messages(line).pop().unwrap()), "after the cut");
+            assert!(shards.is_answered(line));
+        }
+    }
+}
+
+#[test]
 fn a_stream_that_is_silent_gives_a_sign_of_life() {
     for (mut shards, _) in fleets().into_iter().take(2) {
         let session = Session::start(&mut shards, "2025-06-18", json!({}));

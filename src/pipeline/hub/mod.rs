@@ -357,8 +357,8 @@ impl Hub {
 
     /// The reader of a stream that can be resumed is sent away, to come back for the rest.
     pub(super) fn release_reader(&mut self, key: Key) {
-        if let Some(stream) = self.find(key) {
-            stream.release();
+        if let Some(elsewhere) = self.find(key).and_then(Stream::release) {
+            self.dismiss(elsewhere, key);
         }
     }
 

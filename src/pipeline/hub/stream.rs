@@ -188,10 +188,24 @@ impl Stream {
     }
 
     /// Sends the reader away once it has had what there is, if it may come back. One that is about to come goes too.
-    pub(super) fn release(&mut self) {
-        if self.is_retained() {
-            self.lets_go = true;
-            let _ = self.tell();
+    /// One on another shard that waits for more is returned, to be told.
+    pub(super) fn release(&mut self) -> Option<Key> {
+        if !self.is_retained() {
+            return None;
+        }
+        match &mut self.reader {
+            Reader::There { to, wants_after: Some(_) } => {
+                let to = *to;
+                self.reader = Reader::Nobody;
+                Some(to)
+            }
+            // It has yet to read what was sent, and will ask for more.
+            Reader::There { wants_after: None, .. } => None,
+            Reader::Here { .. } | Reader::Nobody => {
+                self.lets_go = true;
+                let _ = self.tell();
+                None
+            }
         }
     }
 

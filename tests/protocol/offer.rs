@@ -162,6 +162,11 @@ fn working(registry: &mut Registry) -> Result<(), RegistryError> {
             Ok("after the cut")
         },
     ))?;
+    tasks(registry)
+}
+
+/// Tools that may outlive their request.
+fn tasks(registry: &mut Registry) -> Result<(), RegistryError> {
     registry.register(
         Tool::asynchronous("work", "Works for a while.", |work: Millis, context| async move {
             context.sleep(Duration::from_millis(work.ms)).await;

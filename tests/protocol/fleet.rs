@@ -3,8 +3,11 @@
 
 use serde_json::{Value, json};
 
-use crate::client::{Modern, OTHER_KEY, Session, accept, all_capabilities, answering, code, fleets, text};
-use crate::offer::snapshot_of;
+use crate::client::{
+    Modern, OTHER_KEY, Session, accept, all_capabilities, answering, catalog_snapshot, code, fleets, text,
+};
+use crate::offer::{catalog, snapshot_of};
+use crate::shards::{Carry, Shards};
 
 #[test]
 fn a_question_is_answered_on_any_shard() {
@@ -335,6 +338,75 @@ fn a_state_may_be_brought_to_any_shard_and_a_single_use_one_only_once() {
             for _ in 0..9 {
                 assert_eq!(code(&shards.ask(&client.request(101, "tools/call", again.clone()))), -32602);
             }
+        }
+    }
+}
+
+#[test]
+fn a_session_outlives_a_restart_with_other_shards() {
+    let served = catalog_snapshot();
+    let mut before = Shards::new(8, Carry::InOrder, &served);
+    before.turn_to(7);
+    let session = Session::start(&mut before, "2025-11-25", answering());
+    let call = before.open(&session.call(1, "ask", json!({})));
+    let (question, id) = (before.messages(call).pop().expect("a question"), before.last_id(call));
+    let client = Modern::with(all_capabilities());
+    before.turn_to(7);
+    let task = before.ask(&client.call(1, "work", json!({"ms": 1}))).json()["result"]["taskId"].clone();
+    for count in [1, 2, 3] {
+        let mut after = Shards::new(count, Carry::InOrder, &served);
+        assert_eq!(after.ask(&session.request(2, "ping", json!({}))).status, 200);
+        assert_eq!(after.ask(&session.reply(&question, accept(json!({"name": "Ada"})))).status, 202);
+        assert_eq!(after.ask(&session.cancel(1)).status, 202);
+        let uri = json!({"uri": "docs://motto"});
+        assert_eq!(after.ask(&session.request(3, "resources/subscribe", uri)).status, 200);
+        for last in [None, id.as_deref(), id.as_deref()] {
+            let line = after.open(&session.get(last));
+            assert!(after.stream(line).0.starts_with("HTTP/1.1 200"), "{count}");
+            after.updated("docs://motto");
+            assert_eq!(after.messages(line).len(), 1, "{count}");
+            after.cut(line);
+        }
+        for method in ["tasks/get", "tasks/cancel"] {
+            assert_eq!(code(&after.ask(&client.request(4, method, json!({"taskId": task})))), -32602);
+        }
+        assert_eq!(after.ask(&session.delete()).status, 204);
+        assert_eq!(after.ask(&session.request(5, "ping", json!({}))).status, 404);
+    }
+}
+
+#[test]
+fn a_fleet_without_room_refuses_and_serves_again_when_there_is_some() {
+    for count in [1, 2, 8] {
+        let catalog = catalog();
+        let served = snapshot_of(&catalog, |snapshot| snapshot.limits.streams_max = 3 * count);
+        let mut shards = Shards::new(count, Carry::InOrder, &served);
+        let client = Modern::with(all_capabilities());
+        let filter = json!({"notifications": {}});
+        let open: Vec<usize> = (0..3 * count)
+            .map(|id| shards.open(&client.request(id, "subscriptions/listen", filter.clone())))
+            .collect();
+        assert_eq!(shards.streams(), 3 * count);
+        let session = Session::start(&mut shards, "2025-11-25", json!({}));
+        for _ in 0..count {
+            for request in [
+                client.request(1, "subscriptions/listen", filter.clone()),
+                Modern::new().call(1, "work", json!({"ms": 1000})),
+                session.call(1, "work", json!({"ms": 1000})),
+            ] {
+                let answer = shards.ask(&request);
+                assert_eq!((answer.status, code(&answer)), (503, 503));
+                assert!(answer.head.contains("retry-after: 1"), "{}", answer.head);
+            }
+            let line = shards.open(&session.get(None));
+            assert!(shards.is_answered(line), "nobody waits for a stream there is no room for");
+        }
+        assert_eq!(shards.running(), 0, "what is refused does not run");
+        open.into_iter().for_each(|line| shards.cut(line));
+        for _ in 0..count {
+            let line = shards.open(&session.get(None));
+            assert!(!shards.is_answered(line));
+            shards.cut(line);
         }
     }
 }

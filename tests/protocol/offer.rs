@@ -152,6 +152,21 @@ fn working(registry: &mut Registry) -> Result<(), RegistryError> {
             Ok("after the cut")
         },
     ))?;
+    registry.register(Tool::asynchronous(
+        "cut_late",
+        "Lets its reader go later.",
+        |_: Nothing, context| async move {
+            context.sleep(Duration::from_millis(100)).await;
+            context.close_stream();
+            context.sleep(Duration::from_millis(100)).await;
+            Ok("after the cut")
+        },
+    ))?;
+    tasks(registry)
+}
+
+/// Tools that may outlive their request.
+fn tasks(registry: &mut Registry) -> Result<(), RegistryError> {
     registry.register(
         Tool::asynchronous("work", "Works for a while.", |work: Millis, context| async move {
             context.sleep(Duration::from_millis(work.ms)).await;
@@ -166,6 +181,15 @@ fn working(registry: &mut Registry) -> Result<(), RegistryError> {
             Ok(format!("worked for {first} {last}"))
         })
         .tasks(TaskSupport::Allowed),
+    )?;
+    registry.register(
+        Tool::asynchronous("ask_then_work", "Asks, then works.", |_: Nothing, context| async move {
+            let name = named(&context, "who").await?;
+            context.sleep(Duration::from_millis(100)).await;
+            Ok(format!("worked for {name}"))
+        })
+        .tasks(TaskSupport::Allowed)
+        .asks_before_task(),
     )?;
     registry.register(
         Tool::asynchronous("work_fails", "Fails in words.", |_: Nothing, _| async move {

@@ -78,7 +78,9 @@ impl Shards {
     pub(crate) fn new(count: usize, carry: Carry, snapshot: &Arc<Snapshot>) -> Self {
         let spent: Arc<Spent> = Arc::default();
         let desk = |shard: usize| {
-            let mut state = (shard as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            // No two shards, and no two fleets of different sizes, draw the same.
+            let mut state = (shard + 1 + 1000 * count) as u64;
+            state = state.wrapping_mul(0x9e37_79b9_7f4a_7c15);
             let entropy = Box::new(move |bytes: &mut [u8]| {
                 for byte in bytes {
                     *byte = step(&mut state).to_le_bytes()[3];

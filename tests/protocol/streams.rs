@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 use mcpring::pipeline::event::Count;
 use mcpring::pipeline::snapshot::SlowReader;
 
-use crate::client::{OTHER_KEY, Session, accept, answering, fleets, lone, text};
-use crate::shards::Event;
+use crate::client::{OTHER_KEY, Session, accept, answering, fleets, text};
+use crate::offer::{catalog, snapshot_of};
+use crate::shards::{Carry, Event, Shards};
 
 const REVISIONS: [&str; 3] = ["2025-11-25", "2025-06-18", "2025-03-26"];
 
@@ -99,7 +100,7 @@ fn an_id_of_another_session_and_one_that_is_none_lead_to_the_own_stream() {
     }
 }
 
-fn stranger_subscribes(session: &Session, shards: &mut crate::shards::Shards) {
+fn stranger_subscribes(session: &Session, shards: &mut Shards) {
     let uri = json!({"uri": "docs://motto"});
     assert_eq!(shards.ask(&session.request(1, "resources/subscribe", uri)).status, 200);
 }
@@ -167,6 +168,26 @@ fn a_call_may_let_its_reader_go_and_be_answered_later() {
 }
 
 #[test]
+fn a_reader_on_another_shard_is_let_go_too() {
+    for (mut shards, _) in fleets() {
+        let session = Session::start(&mut shards, "2025-11-25", json!({}));
+        for _ in 0..3 {
+            let line = shards.open(&session.call(1, "cut_late", json!({})));
+            let id = shards.last_id(line);
+            shards.cut(line);
+            let line = shards.open(&session.get(id.as_deref()));
+            assert!(!shards.is_answered(line));
+            shards.pass(100);
+            assert!(shards.is_answered(line), "the stream ends");
+            let line = shards.open(&session.get(id.as_deref()));
+            shards.pass(100);
+            assert_eq!(text(&shards.messages(line).pop().unwrap()), "after the cut");
+            assert!(shards.is_answered(line));
+        }
+    }
+}
+
+#[test]
 fn a_stream_that_is_silent_gives_a_sign_of_life() {
     for (mut shards, _) in fleets().into_iter().take(2) {
         let session = Session::start(&mut shards, "2025-06-18", json!({}));
@@ -188,27 +209,68 @@ fn a_stream_that_is_silent_gives_a_sign_of_life() {
 }
 
 #[test]
-fn a_reader_that_missed_messages_is_told_or_goes_on_as_the_setting_says() {
-    for (slow_reader, goes_on) in [(SlowReader::Close, false), (SlowReader::Drop, true)] {
-        let mut shards = lone(|snapshot| {
+fn a_reader_that_missed_messages_is_told_once_or_goes_on_as_the_setting_says() {
+    for (count, slow_reader) in
+        [(1, SlowReader::Close), (3, SlowReader::Close), (1, SlowReader::Drop), (3, SlowReader::Drop)]
+    {
+        let served = snapshot_of(&catalog(), |snapshot| {
             snapshot.limits.event_buffer_size = 4;
             snapshot.limits.slow_reader = slow_reader;
         });
-        let session = Session::start(&mut shards, "2025-11-25", json!({}));
-        stranger_subscribes(&session, &mut shards);
-        let line = shards.open(&session.get(None));
-        shards.updated("docs://motto");
-        let id = shards.last_id(line);
-        shards.cut(line);
-        (0..10).for_each(|_| shards.updated("docs://motto"));
-        let line = shards.open(&session.get(id.as_deref()));
-        assert_eq!(shards.desks[0].work.events.total(Count::HubEventDropped), 7);
-        assert_eq!(shards.desks[0].work.events.total(Count::RespondMissed), 1);
-        if goes_on {
-            assert_eq!(shards.messages(line).len(), 4);
+        for revision in REVISIONS {
+            let mut shards = Shards::new(count, Carry::InOrder, &served);
+            let total = |shards: &Shards, count| {
+                shards.desks.iter().map(|desk| desk.work.events.total(count)).sum::<u64>()
+            };
+            let session = Session::start(&mut shards, revision, json!({}));
+            stranger_subscribes(&session, &mut shards);
+            let line = shards.open(&session.get(None));
+            shards.updated("docs://motto");
+            let id = shards.last_id(line);
+            shards.cut(line);
+            (0..10).for_each(|_| shards.updated("docs://motto"));
+            let mut line = shards.open(&session.get(id.as_deref()));
+            assert_eq!(total(&shards, Count::HubEventDropped), 7, "{revision}");
+            assert_eq!(total(&shards, Count::RespondMissed), 1, "{revision}");
+            if slow_reader == SlowReader::Close {
+                assert!(shards.is_answered(line), "the end of the stream tells it");
+                line = shards.open(&session.get(id.as_deref()));
+            }
+            assert_eq!(shards.messages(line).len(), 4, "{revision} on {count}");
             assert!(!shards.is_answered(line));
-        } else {
-            assert!(shards.is_answered(line), "the end of the stream tells it");
         }
+    }
+}
+
+#[test]
+fn an_answer_is_had_however_many_reports_were_missed() {
+    for (count, slow_reader) in
+        [(1, SlowReader::Close), (3, SlowReader::Close), (1, SlowReader::Drop), (3, SlowReader::Drop)]
+    {
+        let served = snapshot_of(&catalog(), |snapshot| {
+            snapshot.limits.event_buffer_size = 3;
+            snapshot.limits.slow_reader = slow_reader;
+        });
+        let mut shards = Shards::new(count, Carry::InOrder, &served);
+        let session = Session::start(&mut shards, "2025-11-25", json!({}));
+        let line = shards.open(&session.request(
+            1,
+            "tools/call",
+            json!({"name": "report", "arguments": {}, "_meta": {"progressToken": 1}}),
+        ));
+        let mut id = shards.last_id(line);
+        shards.cut(line);
+        (0..3).for_each(|_| shards.pass(100));
+        let mut heard = Vec::new();
+        for _ in 0..3 {
+            let line = shards.open(&session.get(id.as_deref()));
+            heard.extend(shards.messages(line));
+            id = shards.last_id(line).or(id);
+            if heard.last().is_some_and(|last| last.get("result").is_some()) {
+                break;
+            }
+            assert!(shards.is_answered(line), "it is told that it missed something");
+        }
+        assert_eq!(text(heard.last().expect("an answer")), "reported", "{count} {slow_reader:?}");
     }
 }

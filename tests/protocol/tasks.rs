@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::client::{
-    Modern, OTHER_KEY, Session, accept, all_capabilities, answering, code, fleets, lone, text,
+    Modern, OTHER_KEY, Session, accept, accepting, all_capabilities, answering, code, fleets, lone, text,
 };
 use crate::shards::Shards;
 
@@ -201,6 +201,43 @@ fn tasks_are_forgotten_when_their_time_is_up_finished_or_not() {
         }
         shards.pass(1000);
         assert_eq!(shards.running(), 0);
+    }
+}
+
+#[test]
+fn an_answer_about_a_task_comes_in_any_form_and_to_nobody_who_has_gone() {
+    for (mut shards, _) in fleets() {
+        let id = make(&mut shards, "work", json!({"ms": 1000}))["taskId"].clone();
+        let request = client().request(1, "tasks/get", json!({"taskId": id}));
+        for _ in 0..9 {
+            let answer = shards.ask(&accepting(&request, "application/json"));
+            assert_eq!(answer.json()["result"]["status"], "working");
+            let line = shards.open(&accepting(&request, "text/event-stream"));
+            assert_eq!(shards.messages(line)[0]["result"]["status"], "working");
+            assert!(shards.is_answered(line));
+            let line = shards.connect();
+            shards.send_only(line, &request);
+            shards.cut_only(line);
+            shards.settle();
+        }
+        assert_eq!(shards.streams(), 0);
+    }
+}
+
+#[test]
+fn a_tool_that_asks_first_answers_with_its_question_and_then_with_a_task() {
+    for (mut shards, _) in fleets() {
+        let params = json!({"name": "ask_then_work", "arguments": {}});
+        let asked = shards.ask(&client().request(1, "tools/call", params.clone())).json();
+        assert_eq!(asked["result"]["resultType"], "input_required", "{asked}");
+        let mut again = params;
+        again["requestState"] = asked["result"]["requestState"].clone();
+        again["inputResponses"] = json!({"who": accept(json!({"name": "Ada"}))});
+        let made = shards.ask(&client().request(2, "tools/call", again)).json();
+        assert_eq!(made["result"]["resultType"], "task", "{made}");
+        shards.pass(100);
+        let seen = look(&mut shards, &made["result"]["taskId"]);
+        assert_eq!(seen["result"]["content"][0]["text"], "worked for Ada");
     }
 }
 

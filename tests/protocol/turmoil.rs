@@ -36,6 +36,15 @@ impl Reader {
         self.taken = events.len();
     }
 
+    /// A reader that an older wish of its own has displaced was told so, and comes again.
+    fn come_again(&mut self, session: &Session, shards: &mut Shards) {
+        if shards.is_answered(self.line) {
+            self.hear(shards);
+            self.line = shards.open(&session.get(Some(&self.last)));
+            self.taken = 0;
+        }
+    }
+
     /// Goes on elsewhere; the old connection may be cut first, later, or never.
     fn go_on(&mut self, session: &Session, shards: &mut Shards, dice: &mut Dice) {
         self.hear(shards);
@@ -105,14 +114,7 @@ fn whoever_goes_on_from_its_last_id_hears_everything_once() {
             }
         }
         shards.settle();
-        for reader in &mut readers {
-            // A reader that an older wish of its own has displaced was told so, and comes again.
-            if shards.is_answered(reader.line) {
-                reader.hear(&shards);
-                reader.line = shards.open(&session.get(Some(&reader.last)));
-                reader.taken = 0;
-            }
-        }
+        readers.iter_mut().for_each(|reader| reader.come_again(&session, &mut shards));
         (0..4).for_each(|_| shards.pass(100));
         for reader in &mut readers {
             reader.hear(&shards);
@@ -121,10 +123,7 @@ fn whoever_goes_on_from_its_last_id_hears_everything_once() {
             readers[0].heard.iter().filter_map(|one| one["params"]["uri"].as_str()).collect();
         assert_eq!(told, updates, "seed {seed}");
         for (reader, id) in readers[1..3].iter().zip(["a", "b"]) {
-            let words: Vec<String> = reader.heard.iter().map(short).collect();
-            let expect = ["1", "warning 1", "2", "warning 2", "3", "warning 3", "reported"];
-            assert_eq!(words, expect, "seed {seed} {id}");
-            assert_eq!(reader.heard[6]["id"], id);
+            assert_reported(&reader.heard, id, seed);
         }
         if !is_replied {
             readers[3].hear(&shards);
@@ -141,6 +140,14 @@ fn whoever_goes_on_from_its_last_id_hears_everything_once() {
         shards.pass(301_000);
         assert_eq!((shards.streams(), shards.running()), (0, 0), "seed {seed}");
     }
+}
+
+#[track_caller]
+fn assert_reported(heard: &[Value], id: &str, seed: u64) {
+    let words: Vec<String> = heard.iter().map(short).collect();
+    let expect = ["1", "warning 1", "2", "warning 2", "3", "warning 3", "reported"];
+    assert_eq!(words, expect, "seed {seed} {id}");
+    assert_eq!(heard[6]["id"], id);
 }
 
 fn short(message: &Value) -> String {

@@ -23,6 +23,7 @@ impl Hub {
     pub(super) fn serve(&mut self, key: Key, to: Key, after: u64) {
         let Some(stream) = self.find(key) else { return };
         stream.take_wish();
+        let after = stream.place_after(after);
         let events = stream.copy_after(after, PULLED_BYTES_MAX);
         let last = events.last().map_or(after, |event| event.seq);
         let then = if stream.is_over() && !stream.holds_after(last) { Then::Over } else { Then::More };

@@ -110,7 +110,8 @@ pub(super) struct Stream {
     bytes: usize,
     last_seq: u64,
     fetched_seq: u64,
-    /// The place its first reader begins after, once that is known.
+    /// The place readers begin after at the earliest: where a copy begins, or up to where a reader was told that it has
+    /// missed messages, so that it is told once and then gets what is left.
     first_after: u64,
     /// Answers that are still to come; the stream is over after the last.
     answers_left: usize,
@@ -313,7 +314,13 @@ impl Stream {
         }
     }
 
-    /// The messages after that place, up to so many bytes but at least one.
+    /// Where a reader that has what comes up to that place goes on.
+    pub(super) fn place_after(&self, after: u64) -> u64 {
+        after.max(self.first_after)
+    }
+
+    /// The messages after that place, up to so many bytes but at least one. A gap in front of them tells the reader that it
+    /// has missed some, and is not shown again.
     pub(super) fn copy_after(&mut self, after: u64, bytes_max: usize) -> Vec<Event> {
         let mut copied: Vec<Event> = Vec::new();
         let mut bytes = 0;
@@ -325,6 +332,10 @@ impl Stream {
             copied.push(event.clone());
         }
         self.fetched_seq = copied.last().map_or(0, |event| event.seq).max(self.fetched_seq);
+        let first = copied.first().map_or(0, |event| event.seq);
+        if first > after + 1 {
+            self.first_after = first - 1;
+        }
         copied
     }
 
@@ -368,7 +379,7 @@ impl Stream {
 
     /// What comes after that place for the reader with that ticket.
     pub(super) fn read(&mut self, ticket: u64, after: u64, new_waker: &Waker) -> Read<'_> {
-        let after = after.max(self.first_after);
+        let after = self.place_after(after);
         if !self.is_retained() {
             while let Some(event) = self.events.pop_front_if(|event| event.seq <= after) {
                 self.bytes -= event.bytes.len();
@@ -380,7 +391,10 @@ impl Stream {
         }
         match self.events.iter().find(|event| event.seq > after) {
             // Places are given without gaps, so a gap is what was dropped.
-            Some(event) if event.seq > after + 1 => Read::Missed(event.seq - 1),
+            Some(event) if event.seq > after + 1 => {
+                self.first_after = event.seq - 1;
+                Read::Missed(self.first_after)
+            }
             Some(event) => {
                 self.fetched_seq = self.fetched_seq.max(event.seq);
                 Read::Event(event)

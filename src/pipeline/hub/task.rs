@@ -291,6 +291,7 @@ impl Hub {
         let kind = EventKind::Answer { status: 200 };
         if request.to.shard == self.shard {
             self.push(request.to, kind, bytes, now);
+            self.end(request.to);
         } else {
             let events = vec![Event { seq: 1, kind, bytes }];
             let from = request.to;

@@ -10,3 +10,5 @@ mod http;
 mod legacy;
 #[cfg(test)]
 mod modern;
+#[cfg(test)]
+mod readers;

@@ -72,6 +72,8 @@ pub(super) struct Attachment {
     form: Form,
     ids: Ids,
     is_open: bool,
+    /// A message has been read.
+    has_read: bool,
     collected: Vec<u8>,
     alive_at_ms: u64,
 }
@@ -118,6 +120,7 @@ impl Connection {
             form: reading.form,
             ids: reading.ids,
             is_open: false,
+            has_read: false,
             collected: Vec::new(),
             alive_at_ms: turn.now.ms.saturating_add(turn.snapshot.limits.keepalive_ms()),
         }));
@@ -270,14 +273,7 @@ impl Attachment {
                 work.body.extend_from_slice(&event.bytes);
                 (event.seq, event.kind)
             }
-            Read::Missed(through) => {
-                turn.count(Count::RespondMissed);
-                self.after = through;
-                return match turn.snapshot.limits.slow_reader {
-                    SlowReader::Drop => Step::Again,
-                    SlowReader::Close => Step::Done,
-                };
-            }
+            Read::Missed { through, is_call } => return self.missed(through, is_call, turn),
             Read::Quiet => {
                 self.pull(turn);
                 return Step::Wait;
@@ -286,6 +282,7 @@ impl Attachment {
             Read::Gone => return Step::Done,
         };
         self.after = seq;
+        self.has_read = true;
         self.fallback = None;
         self.alive_at_ms = turn.now.ms.saturating_add(turn.snapshot.limits.keepalive_ms());
         match (kind, self.form) {
@@ -310,6 +307,23 @@ impl Attachment {
                 respond::send_event(turn, self.caller.exchange, id.as_deref());
                 Step::Again
             }
+        }
+    }
+
+    /// Messages were dropped before they were read.
+    fn missed(&mut self, through: u64, is_call: bool, turn: &Turn<'_>) -> Step {
+        // Another shard sends what a session has not had yet, wherever that begins.
+        let is_beginning = self.remote.is_some() && self.after == 0;
+        self.after = through;
+        if is_beginning {
+            return Step::Again;
+        }
+        turn.count(Count::RespondMissed);
+        // The answer of a call is never dropped, so its reader gets that. A reader that has just come was not slow: sent
+        // away, it would come back to the same gap for ever.
+        match turn.snapshot.limits.slow_reader {
+            SlowReader::Close if !is_call && self.has_read => Step::Done,
+            SlowReader::Close | SlowReader::Drop => Step::Again,
         }
     }
 
@@ -388,8 +402,9 @@ impl Attachment {
 
     fn leave(self, turn: &mut Turn<'_>) {
         let now = turn.now;
+        // Also when all of it was read: a stream that seems to be read is never forgotten.
         if self.remote.is_some()
-            && let (Some(source), Then::More) = turn.work.hub.mirror_source(self.stream)
+            && let (Some(source), Then::More | Then::Over) = turn.work.hub.mirror_source(self.stream)
         {
             turn.work.hub.send_detach(source, self.stream);
         }

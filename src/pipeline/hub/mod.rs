@@ -61,6 +61,21 @@ struct Bounds {
     resume_window_ms: u64,
 }
 
+/// How much a hub keeps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Streams of every kind.
+    pub streams: usize,
+    /// Calls that run.
+    pub calls: usize,
+    /// Questions to legacy clients that are open.
+    pub questions: usize,
+    /// Legacy sessions that have a stream.
+    pub sessions: usize,
+    /// Tasks, finished or not.
+    pub tasks: usize,
+}
+
 /// Everything a shard keeps between requests.
 pub struct Hub {
     shard: u16,
@@ -141,6 +156,17 @@ impl Hub {
     /// How many streams there are.
     pub fn streams(&self) -> usize {
         self.streams.len()
+    }
+
+    /// How much is kept, but for log levels.
+    pub fn held(&self) -> Held {
+        Held {
+            streams: self.streams.len(),
+            calls: self.calls.len(),
+            questions: self.questions.len(),
+            sessions: self.sessions.len(),
+            tasks: self.tasks.len(),
+        }
     }
 
     pub(super) fn start(&mut self, job: Job) {
@@ -239,8 +265,13 @@ impl Hub {
     pub(super) fn push(&mut self, key: Key, kind: EventKind, bytes: Vec<u8>, now: Now) {
         let events_max = self.bounds.events_max;
         let Some(stream) = self.find(key) else { return };
-        stream.idle_since_ms = now.ms;
+        let was_over = stream.is_over();
         let (dropped, due) = stream.push(kind, bytes, events_max);
+        // From its end on a stream waits to be read. What comes before is no reason to wait longer for a reader that has
+        // gone: a session that is told of changes would never be forgotten.
+        if stream.is_over() && !was_over {
+            stream.idle_since_ms = now.ms;
+        }
         self.count_dropped(dropped);
         self.settle(key, due);
     }

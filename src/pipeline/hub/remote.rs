@@ -49,6 +49,7 @@ impl Hub {
             self.send(to.shard, Parcel::Events { to, from: key, events: Vec::new(), then: Then::Gone });
             return;
         };
+        let is_new = !stream.is_read_by(to);
         let displaced = stream.attach_there(to, after);
         let is_due = stream.has_after(after);
         if let Some(displaced) = displaced {
@@ -56,6 +57,10 @@ impl Hub {
         }
         if is_due {
             self.serve(key, to, after);
+        } else if is_new {
+            // Whoever reads must know what, to say so when it goes: a stream that seems to be read is never forgotten.
+            let events = Vec::new();
+            self.send(to.shard, Parcel::Events { to, from: key, events, then: Then::More });
         }
     }
 
@@ -66,7 +71,8 @@ impl Hub {
             return;
         };
         if let Role::Mirror { source, then: known, has_news } = &mut stream.role {
-            (*source, *known, *has_news) = (Some(from), then, true);
+            (*source, *known) = (Some(from), then);
+            *has_news |= !events.is_empty();
         }
         let mut due = Due::Nothing;
         for event in events {

@@ -20,17 +20,19 @@ fn limit(measured: u64) -> LibraryBenchmarkConfig {
 
 // The table: what was measured, in the order of the line.
 #[library_benchmark]
-#[bench::framing(args = (line::framing()), config = limit(5_462))]
-#[bench::authenticate_remembered(args = (line::authenticate_remembered()), config = limit(272))]
-#[bench::authenticate_unknown(args = (line::authenticate_unknown()), config = limit(6_197))]
+#[bench::framing(args = (line::framing()), config = limit(5_460))]
+#[bench::authenticate_remembered(args = (line::authenticate_remembered()), config = limit(268))]
+#[bench::authenticate_unknown(args = (line::authenticate_unknown()), config = limit(6_196))]
 #[bench::admit(args = (line::admit()), config = limit(202))]
-#[bench::envelope(args = (line::envelope()), config = limit(4_031))]
-#[bench::authorize(args = (line::authorization()), config = limit(230))]
-#[bench::dispatch(args = (line::dispatching()), config = limit(906))]
+#[bench::envelope(args = (line::envelope()), config = limit(4_155))]
+#[bench::authorize(args = (line::authorization()), config = limit(238))]
+#[bench::validate_five(args = (line::validate_five()), config = limit(2_429))]
+#[bench::dispatch(args = (line::dispatching()), config = limit(1_815))]
 #[bench::respond(args = (line::respond()), config = limit(358))]
-#[bench::request_plain(args = (line::request_plain()), config = limit(12_236))]
-#[bench::request_refused(args = (line::request_refused()), config = limit(15_138))]
-#[bench::request_tls(args = (line::request_tls()), config = limit(20_199))]
+#[bench::stream_event(args = (line::stream_event()), config = limit(5_510))]
+#[bench::request_plain(args = (line::request_plain()), config = limit(13_380))]
+#[bench::request_refused(args = (line::request_refused()), config = limit(15_309))]
+#[bench::request_tls(args = (line::request_tls()), config = limit(21_361))]
 fn once(mut stage: line::Ready) -> line::Ready {
     stage.run();
     stage

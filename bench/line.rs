@@ -14,20 +14,23 @@ use std::sync::Arc;
 
 use mcpring::pipeline::admit::{Buckets, Payer};
 use mcpring::pipeline::authenticate::{Principal, Remembered, authenticate};
-use mcpring::pipeline::authorize::{Target, authorize};
+use mcpring::pipeline::authorize::{Policy, Target, authorize};
 use mcpring::pipeline::connection::Connection;
 use mcpring::pipeline::dispatch::{Dispatched, Visitor, dispatch};
 use mcpring::pipeline::envelope::{self, Envelope, Headers, Request, Sessions};
 use mcpring::pipeline::framing::{Delivery, head_limits, judge};
+use mcpring::pipeline::hub::listen::Change;
+use mcpring::pipeline::hub::parcel::Parcel;
 use mcpring::pipeline::respond::{Body, Content, Exchange, answer, encode_head};
 use mcpring::pipeline::snapshot::{Listener, Security, Snapshot};
 use mcpring::pipeline::spent::Spent;
 use mcpring::pipeline::turn::Turn;
+use mcpring::tools::{Registry, Resource, Tool};
 use mcpring::wire::http::date::DateCache;
 use mcpring::wire::http::head::{self, Head, HeadScan, Persistence, Version, field_storage};
 use mcpring::wire::json::{JsonLimits, PADDING, Scratch};
 
-use fixture::{Desk, KEY, answers, echo, snapshot, snapshot_with};
+use fixture::{Desk, KEY, answers, echo, modern, role, snapshot, snapshot_with};
 use secure::{Authority, Client};
 
 /// Runs before the first that is measured.
@@ -196,6 +199,46 @@ pub fn authorization() -> Ready {
     ready(move || {
         let target = authorize(&snapshot.policy, &snapshot.registry, principal.roles, black_box(&request));
         assert!(black_box(target).is_ok());
+    })
+}
+
+/// Holds arguments against a schema of five properties.
+pub fn validate_five() -> Ready {
+    let schema = r#"{"type":"object","properties":{"name":{"type":"string","minLength":1,"maxLength":100},"count":{"type":"integer","minimum":1,"maximum":1000},"ratio":{"type":"number"},"kind":{"enum":["a","b","c"]},"tags":{"type":"array","items":{"type":"string"},"maxItems":8}},"required":["name","count"],"additionalProperties":false}"#;
+    let tool =
+        Tool::immediate::<serde_json::Value>("five", "Takes five.", |_, _| Ok(())).input_schema(schema);
+    let mut body = br#"{"name":"a name","count":7,"ratio":0.5,"kind":"b","tags":["x","y"]}"#.to_vec();
+    let body_bytes = body.len();
+    body.resize(body_bytes + PADDING, 0);
+    let limits = json_limits(&snapshot());
+    let document = Scratch::default().decode(body.leak(), body_bytes, limits).expect("arguments of JSON");
+    let arguments = Box::leak(Box::new(document)).root();
+    ready(move || assert!(black_box(&tool).validate(Some(black_box(arguments))).is_ok()))
+}
+
+/// A subscription, and one change that it is told of: put on the stream, read from it, written as an event.
+pub fn stream_event() -> Ready {
+    const URI: &str = "docs://motto";
+    let snapshot = snapshot_with(Security::Plain, |snapshot| {
+        let mut registry = Registry::default();
+        let resource = Resource::text(URI, "motto", "text/plain", "Fast, then faster.");
+        registry.register_resource(resource).expect("the resource is well-formed");
+        let rules = [role("operator", &["**"])];
+        snapshot.policy = Policy::compile(&rules, &registry).expect("the patterns are well-formed");
+        snapshot.registry = Arc::new(registry);
+    });
+    let mut desk = Desk::new(snapshot);
+    let mut connection = desk.connect();
+    let filter = format!(r#""notifications":{{"resourceSubscriptions":["{URI}"]}}"#);
+    let opened = desk.feed(&mut connection, &modern("1", "subscriptions/listen", &filter, ""));
+    assert!(opened.starts_with(b"HTTP/1.1 200"));
+    let parcel = Parcel::Change(Change::Resource(URI.into()));
+    let mut outbox = Vec::new();
+    ready(move || {
+        outbox.clear();
+        desk.work.receive(black_box(&parcel).clone(), &desk.snapshot, desk.now);
+        desk.turn(&mut outbox, |turn| connection.handle_wake(turn));
+        assert!(!black_box(&outbox).is_empty());
     })
 }
 

@@ -12,15 +12,17 @@ use criterion::{Criterion, criterion_group, criterion_main};
 const RUNS: u64 = 64;
 
 /// In the order of the line.
-const STAGES: [(&str, line::Build); 11] = [
+const STAGES: [(&str, line::Build); 13] = [
     ("framing", line::framing),
     ("authenticate_remembered", line::authenticate_remembered),
     ("authenticate_unknown", line::authenticate_unknown),
     ("admit", line::admit),
     ("envelope", line::envelope),
     ("authorize", line::authorization),
+    ("validate_five", line::validate_five),
     ("dispatch", line::dispatching),
     ("respond", line::respond),
+    ("stream_event", line::stream_event),
     ("request_plain", line::request_plain),
     ("request_refused", line::request_refused),
     ("request_tls", line::request_tls),

@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::Poll;
 
-use super::dispatch::conclude::{self, CallFailure, Subject};
+use super::dispatch::conclude::{self, CallFailure, KeptSubject};
 use super::dispatch::message;
 use super::dispatch::retry::Binding;
 use super::event::{AccessLog, Count, Outcome, Record};
@@ -68,7 +68,7 @@ pub struct Job {
     future: Running,
     context: Context,
     origin: Origin,
-    subject: Subject,
+    subject: KeptSubject,
     /// What a retry of the request must bring, where questions are asked by answering.
     binding: Option<Binding>,
     output: Output,
@@ -92,13 +92,13 @@ impl Job {
         future: Running,
         context: Context,
         origin: Origin,
-        subject: Subject,
+        subject: KeptSubject,
         binding: Option<Binding>,
         turn: &Turn<'_>,
     ) -> Self {
         let limits = &turn.snapshot.limits;
         let millis = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        let timeout_ms = millis(subject.timeout().unwrap_or(limits.request_timeout));
+        let timeout_ms = millis(subject.subject().timeout().unwrap_or(limits.request_timeout));
         Self {
             future,
             context,
@@ -138,7 +138,7 @@ impl Job {
                 outcome,
                 self.origin.id.as_id(),
                 self.origin.revision,
-                &self.subject,
+                self.subject.subject(),
                 turn,
             );
             return Some(row);
@@ -271,7 +271,8 @@ impl Job {
             Output::Nowhere => return Poll::Pending,
             Output::Task(task) => {
                 let Some(outcome) = self.ended.take() else { return Poll::Pending };
-                let (row, end) = conclude::task_end(outcome, self.origin.revision, &self.subject, turn);
+                let (row, end) =
+                    conclude::task_end(outcome, self.origin.revision, self.subject.subject(), turn);
                 turn.work.hub.task_ends(task, end, turn.now);
                 row
             }

@@ -40,3 +40,5 @@ mod tasks;
 mod listens;
 #[cfg(test)]
 mod turmoil;
+#[cfg(test)]
+mod readers;

@@ -20,6 +20,18 @@ mod peer;
 mod world;
 #[cfg(test)]
 mod secure;
+#[cfg(test)]
+mod asking;
+#[cfg(test)]
+mod incoming;
+#[cfg(test)]
+mod reader;
+#[cfg(test)]
+mod line;
+#[cfg(test)]
+mod fleet;
+#[cfg(test)]
+mod rest;
 
 /// Turns of chance in one run.
 #[cfg(test)]
@@ -29,20 +41,36 @@ const STEPS: usize = 20_000;
 #[cfg(test)]
 const SEEDS: u64 = 40;
 
-#[test]
-fn many_connections_keep_the_laws_whatever_happens() {
+/// The same of the fleet, whose seeds are cheaper.
+#[cfg(test)]
+const FLEET_STEPS: usize = 3_000;
+#[cfg(test)]
+const FLEET_SEEDS: u64 = 60;
+
+/// Runs every seed that is asked for.
+#[cfg(test)]
+fn each_seed(name: &str, most: u64, run: impl Fn(u64)) {
     let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
     let seeds = match (number("SIMULATION_SEED"), number("SIMULATION_SEEDS")) {
         (Some(seed), _) => seed..seed + 1,
         (None, Some(count)) => 1..count + 1,
-        (None, None) => 1..SEEDS + 1,
+        (None, None) => 1..most + 1,
     };
-    let authority = client::Authority::default();
     for seed in seeds {
-        let run = || world::World::new(seed, &authority).run(STEPS);
-        if let Err(panic) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)) {
-            println!("SIMULATION_SEED={seed} cargo test --test simulation");
+        if let Err(panic) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(seed))) {
+            println!("SIMULATION_SEED={seed} cargo test --test simulation {name}");
             std::panic::resume_unwind(panic);
         }
     }
+}
+
+#[test]
+fn many_connections_keep_the_laws_whatever_happens() {
+    let authority = client::Authority::default();
+    each_seed("many_connections", SEEDS, |seed| world::World::new(seed, &authority).run(STEPS));
+}
+
+#[test]
+fn sessions_streams_and_questions_keep_the_laws_on_any_shard() {
+    each_seed("sessions_streams", FLEET_SEEDS, |seed| fleet::Fleet::new(seed).run(FLEET_STEPS));
 }

@@ -30,6 +30,17 @@ pub(crate) struct Sent {
 #[derive(Default)]
 pub(crate) struct Flag(AtomicBool);
 
+impl Flag {
+    /// Whether it was woken since this was last asked.
+    pub(crate) fn take(&self) -> bool {
+        self.0.swap(false, Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 impl Wake for Flag {
     fn wake(self: Arc<Self>) {
         self.0.store(true, Ordering::Relaxed);
@@ -94,7 +105,7 @@ impl Peer {
     }
 
     pub(crate) fn take_wake(&self) -> bool {
-        self.flag.0.swap(false, Ordering::Relaxed)
+        self.flag.take()
     }
 
     /// The client writes a request.

@@ -76,6 +76,8 @@ pub(super) struct Attachment {
     form: Form,
     ids: Ids,
     is_open: bool,
+    /// A message has been read since it came.
+    has_read: bool,
     collected: Vec<u8>,
     /// Where in its requests the connection goes on afterwards; the rest of this one's body may have to be skipped first.
     then: Framing,
@@ -125,6 +127,7 @@ impl Connection {
             form: reading.form,
             ids: reading.ids,
             is_open: false,
+            has_read: false,
             collected: Vec::new(),
             then,
             alive_at_ms: turn.now.ms.saturating_add(turn.snapshot.limits.keepalive_ms()),
@@ -309,14 +312,7 @@ impl Attachment {
                 work.body.extend_from_slice(&event.bytes);
                 (event.seq, event.kind)
             }
-            Read::Missed(through) => {
-                turn.count(Count::RespondMissed);
-                self.after = through;
-                return match turn.snapshot.limits.slow_reader {
-                    SlowReader::Drop => Step::Again,
-                    SlowReader::Close => Step::Cut,
-                };
-            }
+            Read::Missed { through, is_call } => return self.missed(through, is_call, turn),
             Read::Quiet => {
                 self.pull(turn);
                 return Step::Wait;
@@ -325,6 +321,7 @@ impl Attachment {
             Read::Gone => return Step::Cut,
         };
         self.after = seq;
+        self.has_read = true;
         self.fallback = None;
         self.alive_at_ms = turn.now.ms.saturating_add(turn.snapshot.limits.keepalive_ms());
         match (kind, self.form) {
@@ -349,6 +346,18 @@ impl Attachment {
                 respond::send_event(turn, self.caller.exchange, id.as_deref());
                 Step::Again
             }
+        }
+    }
+
+    /// Messages were dropped before they were read.
+    fn missed(&mut self, through: u64, is_call: bool, turn: &Turn<'_>) -> Step {
+        self.after = through;
+        turn.count(Count::RespondMissed);
+        // The answer of a call is never dropped, so its reader gets that. A reader that has just come was not slow: sent
+        // away, it would come back to the same gap for ever.
+        match turn.snapshot.limits.slow_reader {
+            SlowReader::Close if !is_call && self.has_read => Step::Cut,
+            SlowReader::Close | SlowReader::Drop => Step::Again,
         }
     }
 
@@ -440,8 +449,9 @@ impl Attachment {
 
     fn leave(self, turn: &mut Turn<'_>) {
         let now = turn.now;
+        // Also when all of it was read: a stream that seems to be read is never forgotten.
         if self.remote.is_some()
-            && let (Some(source), Then::More) = turn.work.hub.mirror_source(self.stream)
+            && let (Some(source), Then::More | Then::Over) = turn.work.hub.mirror_source(self.stream)
         {
             turn.work.hub.send_detach(source, self.stream);
         }

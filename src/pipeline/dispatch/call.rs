@@ -34,7 +34,7 @@ struct Work<'w> {
     action: &'w Action,
     arguments: Option<Value<'w, 'w>>,
     call: CallSubject<'w>,
-    subject: Subject,
+    subject: Subject<'w>,
     rounds: Rounds,
 }
 
@@ -79,7 +79,7 @@ pub(super) fn call<'i>(
         action: tool.action(),
         arguments,
         call: CallSubject::Tool,
-        subject: Subject { registry: snapshot.registry.clone(), target, uri: None },
+        subject: Subject { registry: &snapshot.registry, target, uri: None },
         rounds: Rounds::Many(reuse),
     };
     let is_task =
@@ -117,7 +117,7 @@ pub(super) fn read<'i>(
         action,
         arguments: None,
         call: CallSubject::Resource { uri, variables: &variables },
-        subject: Subject { registry: registry.clone(), target, uri: Some(uri.into()) },
+        subject: Subject { registry, target, uri: Some(uri) },
         rounds: Rounds::Many(Reuse::Allowed),
     };
     run(work, request, visitor, turn)
@@ -145,7 +145,7 @@ pub(super) fn get<'i>(
         action: prompt.action(),
         arguments,
         call: CallSubject::Prompt,
-        subject: Subject { registry: snapshot.registry.clone(), target, uri: None },
+        subject: Subject { registry: &snapshot.registry, target, uri: None },
         rounds: Rounds::Many(Reuse::Allowed),
     };
     run(work, request, visitor, turn)
@@ -199,7 +199,7 @@ pub(super) fn complete<'i>(
         action,
         arguments: member("context").and_then(|context| context.member("arguments")),
         call: CallSubject::Completion { value },
-        subject: Subject { registry: registry.clone(), target: Target::Method, uri: None },
+        subject: Subject { registry, target: Target::Method, uri: None },
         rounds: Rounds::One,
     };
     run(work, request, visitor, turn)
@@ -275,7 +275,7 @@ fn run<'i>(
                 Ok(Err(error)) => Err(CallFailure::Tool(error)),
                 Err(_) => Err(CallFailure::Panicked),
             };
-            let row = conclude(outcome, request.id, request.revision, &work.subject, turn);
+            let row = conclude(outcome, request.id, request.revision, work.subject, turn);
             Ok(Dispatched::Answered(row))
         }
         Action::Deferred(_) => match prepare(work, request, visitor, turn)? {
@@ -330,18 +330,18 @@ fn prepare<'i>(
         Call::new(work.arguments, &turn.work.spare, &visitor.principal.id, turn.now.unix_ms, work.call);
     let failure = match catch_unwind(AssertUnwindSafe(|| start(&call, context.clone()))) {
         Ok(Ok(future)) => {
-            let origin = origin(request, &work.subject, visitor, turn);
-            let job = Job::new(future, context, origin, work.subject, binding, turn);
+            let origin = origin(request, work.subject, visitor, turn);
+            let job = Job::new(future, context, origin, work.subject.keep(), binding, turn);
             return Ok(Prepared::Job(Box::new(job)));
         }
         Ok(Err(error)) => CallFailure::Tool(error),
         Err(_) => CallFailure::Panicked,
     };
-    let row = conclude(Err(failure), request.id, request.revision, &work.subject, turn);
+    let row = conclude(Err(failure), request.id, request.revision, work.subject, turn);
     Ok(Prepared::Answered(Dispatched::Answered(row)))
 }
 
-fn origin(request: &Request<'_, '_>, subject: &Subject, visitor: &Visitor<'_>, turn: &Turn<'_>) -> Origin {
+fn origin(request: &Request<'_, '_>, subject: Subject<'_>, visitor: &Visitor<'_>, turn: &Turn<'_>) -> Origin {
     let tool = match subject.target {
         Target::Tool(tool) => subject.registry.tool(tool).map(Tool::shared_name),
         Target::Method | Target::Resource(_) | Target::Template(_) | Target::Prompt(_) => None,

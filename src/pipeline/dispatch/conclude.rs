@@ -34,17 +34,37 @@ pub(in crate::pipeline) enum CallFailure {
     TimedOut,
 }
 
-/// What a handler answers for.
-pub(in crate::pipeline) struct Subject {
-    /// The registry in which it was found; a reload does not change it.
-    pub(in crate::pipeline) registry: Arc<Registry>,
+/// What a handler answers for. Borrowed, because all shards count their references in one place.
+#[derive(Clone, Copy)]
+pub(in crate::pipeline) struct Subject<'s> {
+    /// The registry in which it was found.
+    pub(in crate::pipeline) registry: &'s Arc<Registry>,
     /// Which entry.
     pub(in crate::pipeline) target: Target,
     /// The URI that is read, if one is.
-    pub(in crate::pipeline) uri: Option<Box<str>>,
+    pub(in crate::pipeline) uri: Option<&'s str>,
 }
 
-impl Subject {
+/// The same for a handler that takes its time; a reload does not change it.
+pub(in crate::pipeline) struct KeptSubject {
+    registry: Arc<Registry>,
+    target: Target,
+    uri: Option<Box<str>>,
+}
+
+impl KeptSubject {
+    /// What it was kept of.
+    pub(in crate::pipeline) fn subject(&self) -> Subject<'_> {
+        Subject { registry: &self.registry, target: self.target, uri: self.uri.as_deref() }
+    }
+}
+
+impl Subject<'_> {
+    /// What outlives the request.
+    pub(in crate::pipeline) fn keep(self) -> KeptSubject {
+        KeptSubject { registry: self.registry.clone(), target: self.target, uri: self.uri.map(Into::into) }
+    }
+
     /// How long it may run, if it says so itself.
     pub(in crate::pipeline) fn timeout(&self) -> Option<Duration> {
         match self.target {
@@ -84,7 +104,7 @@ pub(in crate::pipeline) fn conclude(
     outcome: Result<Reply, CallFailure>,
     id: Id<'_>,
     revision: Revision,
-    subject: &Subject,
+    subject: Subject<'_>,
     turn: &mut Turn<'_>,
 ) -> Row {
     match settle(outcome, revision, subject, turn) {
@@ -110,7 +130,7 @@ pub(in crate::pipeline) fn conclude(
 pub(in crate::pipeline) fn task_end(
     outcome: Result<Reply, CallFailure>,
     revision: Revision,
-    subject: &Subject,
+    subject: Subject<'_>,
     turn: &mut Turn<'_>,
 ) -> (Row, TaskEnd) {
     let mut out = Vec::new();
@@ -140,7 +160,7 @@ enum Settled {
 fn settle<'s>(
     outcome: Result<Reply, CallFailure>,
     revision: Revision,
-    subject: &'s Subject,
+    subject: Subject<'s>,
     turn: &mut Turn<'_>,
 ) -> Result<Settled, Refusal<'s>> {
     let failure = match outcome {

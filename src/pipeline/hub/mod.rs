@@ -6,6 +6,7 @@
 pub mod key;
 pub mod listen;
 pub mod parcel;
+mod question;
 mod remote;
 mod room;
 mod session;
@@ -23,12 +24,13 @@ use super::event::{Count, Events};
 use super::job::Job;
 use super::snapshot::Limits;
 use super::turn::Now;
-use crate::tools::{AskError, Context, LogLevel};
+use crate::tools::{Context, LogLevel};
 use crate::wire::jsonrpc::OwnedId;
 
 use key::{Key, Owner};
 use listen::{Change, Listen};
-use parcel::{ClientAnswer, NEWS_MAX, PARCELS_MAX, Parcel};
+use parcel::{NEWS_MAX, PARCELS_MAX, Parcel};
+use question::Question;
 use session::Session;
 use stream::{Due, EventKind, Read, Role, Stream};
 use task::Task;
@@ -45,14 +47,6 @@ struct RunningCall {
     context: Context,
 }
 
-/// A request of ours to a legacy client.
-struct Question {
-    nonce: u128,
-    owner: Owner,
-    context: Context,
-    key: Box<str>,
-}
-
 /// Bounds, from the configuration.
 #[derive(Clone, Copy, Debug)]
 struct Bounds {
@@ -60,6 +54,21 @@ struct Bounds {
     streams_max: usize,
     tasks_max: usize,
     resume_window_ms: u64,
+}
+
+/// How much a hub keeps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Streams of every kind.
+    pub streams: usize,
+    /// Calls that run.
+    pub calls: usize,
+    /// Questions to legacy clients that are open.
+    pub questions: usize,
+    /// Legacy sessions that have a stream.
+    pub sessions: usize,
+    /// Tasks, finished or not.
+    pub tasks: usize,
 }
 
 /// Everything a shard keeps between requests.
@@ -154,9 +163,15 @@ impl Hub {
         self.streams.len()
     }
 
-    /// How many tasks there are.
-    pub fn tasks(&self) -> usize {
-        self.tasks.len()
+    /// How much is kept, but for log levels.
+    pub fn held(&self) -> Held {
+        Held {
+            streams: self.streams.len(),
+            calls: self.calls.len(),
+            questions: self.questions.len(),
+            sessions: self.sessions.len(),
+            tasks: self.tasks.len(),
+        }
     }
 
     pub(super) fn start(&mut self, job: Job) {
@@ -259,9 +274,11 @@ impl Hub {
     pub(super) fn push(&mut self, key: Key, kind: EventKind, bytes: Vec<u8>, now: Now) {
         let events_max = self.bounds.events_max;
         let Some(stream) = self.find(key) else { return };
+        let was_over = stream.is_over();
         let (dropped, due) = stream.push(kind, bytes, events_max);
-        // A stream that nobody reads must not be kept for what comes to it.
-        if stream.is_over() {
+        // From its end on a stream waits to be read. What comes before is no reason to wait longer for a reader that has
+        // gone: a session that is told of changes would never be forgotten.
+        if stream.is_over() && !was_over {
             stream.idle_since_ms = now.ms;
         }
         let is_large_rest = stream.is_large_rest();
@@ -314,41 +331,6 @@ impl Hub {
     fn cancel(&mut self, owner: Owner, id: &OwnedId) {
         for (_, call) in self.calls.iter().filter(|(_, call)| call.owner == owner && call.id == *id) {
             call.context.cancel();
-        }
-    }
-
-    /// A request of ours goes out; the name that its answer must carry.
-    pub(super) fn ask(&mut self, owner: Owner, context: Context, key: Box<str>, nonce: u128) -> Key {
-        let slot = self.questions.insert(Question { nonce, owner, context, key });
-        self.key(slot, nonce)
-    }
-
-    /// A question is no longer open; whether it was.
-    pub(super) fn forget(&mut self, question: Key) -> bool {
-        let Ok(slot) = usize::try_from(question.slot) else { return false };
-        let is_open = self.questions.get(slot).is_some_and(|open| open.nonce == question.nonce);
-        if is_open {
-            self.questions.remove(slot);
-        }
-        is_open
-    }
-
-    fn answer(&mut self, question: Key, owner: Owner, answer: ClientAnswer) {
-        let Ok(slot) = usize::try_from(question.slot) else { return };
-        let is_open = |open: &Question| open.nonce == question.nonce && open.owner == owner;
-        if question.shard == self.shard && self.questions.get(slot).is_some_and(is_open) {
-            let open = self.questions.remove(slot);
-            let answer = answer.map_err(|(code, message)| AskError::Refused { code, message });
-            open.context.answer(&open.key, answer);
-        }
-    }
-
-    /// Takes a client's answer to wherever the question was asked.
-    pub(super) fn deliver_answer(&mut self, question: Key, owner: Owner, answer: ClientAnswer) {
-        if question.shard == self.shard {
-            self.answer(question, owner, answer);
-        } else {
-            self.send(question.shard, Parcel::Answer { question, owner, answer });
         }
     }
 

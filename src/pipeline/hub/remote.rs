@@ -62,6 +62,7 @@ impl Hub {
         let Some(stream) = self.find(key).filter(|stream| stream.owner == owner) else {
             return self.send_none(to, key, after, Then::Gone);
         };
+        let is_new = !stream.is_read_by(to);
         let displaced = stream.attach_there(to, after);
         let is_due = stream.has_after(after);
         if let Some(displaced) = displaced {
@@ -69,8 +70,8 @@ impl Hub {
         }
         if is_due {
             self.serve(key, to, after);
-        } else {
-            // A reader that knows what it reads can say that it goes.
+        } else if is_new {
+            // Whoever reads must know what, to say so when it goes: a stream that seems to be read is never forgotten.
             self.send_none(to, key, after, Then::More);
         }
     }

@@ -81,8 +81,13 @@ enum Reader {
 pub enum Read<'s> {
     /// The next message.
     Event(&'s Event),
-    /// Messages up to that place were dropped before they were fetched; go on from there.
-    Missed(u64),
+    /// Messages were dropped before they were fetched.
+    Missed {
+        /// The last of them; go on from there.
+        through: u64,
+        /// What is read are the reports and the answer of a call.
+        is_call: bool,
+    },
     /// Nothing yet; the waker will be told.
     Quiet,
     /// Nothing more will come.
@@ -292,6 +297,11 @@ impl Stream {
         }
     }
 
+    /// Whether that reader on another shard is the present one.
+    pub(super) fn is_read_by(&self, reader: Key) -> bool {
+        matches!(self.reader, Reader::There { to, .. } if to == reader)
+    }
+
     /// Whether messages after that place, or the end, are there to be sent.
     pub(super) fn has_after(&self, after: u64) -> bool {
         self.is_over || self.holds_after(after)
@@ -393,7 +403,7 @@ impl Stream {
             // Places are given without gaps, so a gap is what was dropped.
             Some(event) if event.seq > after + 1 => {
                 self.first_after = event.seq - 1;
-                Read::Missed(self.first_after)
+                Read::Missed { through: event.seq - 1, is_call: matches!(self.role, Role::Call { .. }) }
             }
             Some(event) => {
                 self.fetched_seq = self.fetched_seq.max(event.seq);

@@ -124,5 +124,5 @@ fn answers_that_nobody_fetches_do_not_pile_up() {
         desk.now.unix_ms += 1001;
         desk.attend();
     }
-    assert_eq!(desk.work.hub.tasks(), 6);
+    assert_eq!(desk.work.hub.held().tasks, 6);
 }

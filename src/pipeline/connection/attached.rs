@@ -74,6 +74,8 @@ pub(super) struct Attachment {
     form: Form,
     ids: Ids,
     is_open: bool,
+    /// It has had a message since it came.
+    has_read: bool,
     collected: Vec<u8>,
     /// Where in its requests the connection goes on afterwards; the rest of this one's body may have to be skipped first.
     then: Framing,
@@ -123,6 +125,7 @@ impl Connection {
             form: reading.form,
             ids: reading.ids,
             is_open: false,
+            has_read: false,
             collected: Vec::new(),
             then,
             alive_at_ms: turn.now.ms.saturating_add(turn.snapshot.limits.keepalive_ms()),
@@ -304,8 +307,9 @@ impl Attachment {
                 turn.count(Count::RespondMissed);
                 self.after = through;
                 return match turn.snapshot.limits.slow_reader {
-                    SlowReader::Drop => Step::Again,
-                    SlowReader::Close => Step::Cut,
+                    // Whoever has just come was away; sent away again it would find the same when it comes back.
+                    SlowReader::Close if self.has_read => Step::Cut,
+                    SlowReader::Close | SlowReader::Drop => Step::Again,
                 };
             }
             Read::Quiet => {
@@ -316,6 +320,7 @@ impl Attachment {
             Read::Gone => return Step::Cut,
         };
         self.after = seq;
+        self.has_read = true;
         self.fallback = None;
         self.alive_at_ms = turn.now.ms.saturating_add(turn.snapshot.limits.keepalive_ms());
         match (kind, self.form) {

@@ -3,6 +3,7 @@
 //! Never: a key in clear beyond the request that carries it, a comparison that stops early.
 //! Next: `admit`, which asks whether this principal may spend a token.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
@@ -75,6 +76,8 @@ impl KeyEntry {
 pub struct KeyTable {
     pepper: hmac::Key,
     entries: Vec<KeyEntry>,
+    /// The principal of each id, with the key that lasts longest.
+    by_id: HashMap<Arc<str>, Principal>,
     anonymous: Principal,
 }
 
@@ -83,9 +86,17 @@ impl KeyTable {
     /// caller without a credential on a listener that allows one.
     pub fn build(pepper: &[u8], mut entries: Vec<KeyEntry>, anonymous_roles: u64) -> Self {
         entries.sort_by_key(|entry| entry.mac);
+        let mut by_id: HashMap<Arc<str>, Principal> = HashMap::new();
+        for entry in &entries {
+            let principal = entry.principal();
+            if by_id.get(&entry.id).is_none_or(|known| known.expires_at_s < principal.expires_at_s) {
+                by_id.insert(entry.id.clone(), principal);
+            }
+        }
         Self {
             pepper: hmac::Key::new(hmac::HMAC_SHA256, pepper),
             entries,
+            by_id,
             anonymous: Principal { id: "anonymous".into(), roles: anonymous_roles, expires_at_s: u64::MAX },
         }
     }
@@ -101,14 +112,13 @@ impl KeyTable {
     }
 
     /// A principal that was let in under another table, as it stands in this one; none when it has no key here that is
-    /// still good. A walk over all keys: for streams that outlive a reload, not for requests.
+    /// still good.
     pub fn find_again(&self, principal: &Principal, listener: &Listener, now: Now) -> Option<Principal> {
         if principal.id == self.anonymous.id {
             let is_let_in = listener.admission == Admission::AnonymousAllowed;
             return is_let_in.then(|| self.anonymous.clone());
         }
-        let good = |entry: &&KeyEntry| entry.id == principal.id && now.unix_s() < entry.expires_at_s;
-        self.entries.iter().filter(good).max_by_key(|entry| entry.expires_at_s).map(KeyEntry::principal)
+        self.by_id.get(&principal.id).filter(|known| now.unix_s() < known.expires_at_s).cloned()
     }
 
     /// Looks a key up. The search compares MACs, which nobody can choose without the pepper, and the one candidate

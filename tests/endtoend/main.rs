@@ -7,6 +7,8 @@ mod server;
 #[cfg(test)]
 mod client;
 #[cfg(test)]
+mod resuming;
+#[cfg(test)]
 mod serving;
 #[cfg(test)]
 mod life;

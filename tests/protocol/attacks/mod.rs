@@ -220,3 +220,8 @@ fn modern_call(desk: &mut Desk, key: &str, tool: &str, capabilities: &str, param
     let mut connection = desk.connect();
     answers(&desk.feed(&mut connection, &post(&fields, &body))).remove(0)
 }
+
+fn last_event_id(sent: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(sent);
+    text.lines().rev().find_map(|line| line.strip_prefix("id: ").map(str::to_owned))
+}

@@ -42,11 +42,6 @@ impl Pair {
     }
 }
 
-fn last_event_id(sent: &[u8]) -> Option<String> {
-    let text = String::from_utf8_lossy(sent);
-    text.lines().rev().find_map(|line| line.strip_prefix("id: ").map(str::to_owned))
-}
-
 #[test]
 fn a_reader_on_another_shard_that_is_sent_away_gets_the_answer_when_it_comes_back() {
     let mut pair = Pair::new(&snapshot(|_| {}));

@@ -144,3 +144,25 @@ fn a_call_that_panics_when_it_is_given_up_harms_nobody() {
     desk.release(connection);
     assert_eq!((desk.running(), desk.work.hub.streams()), (0, 0));
 }
+
+#[test]
+fn whoever_was_away_for_too_long_gets_what_is_left() {
+    let mut desk = desk(snapshot(|snapshot| snapshot.limits.event_buffer_size = 8));
+    let id = session(&mut desk, KEY, "2025-11-25");
+    let mut connection = desk.connect();
+    let place =
+        last_event_id(&desk.feed(&mut connection, &bare("GET", &id, ""))).expect("the stream is primed");
+    desk.release(connection);
+    for _ in 0..20 {
+        let change = Change::Lists(Lists { tools: true, ..Lists::default() });
+        let (snapshot, now) = (desk.snapshot.clone(), desk.now);
+        desk.work.receive(Parcel::Change(change), &snapshot, now);
+    }
+    for fields in ["".to_owned(), format!("Last-Event-ID: {place}\r\n")] {
+        let mut connection = desk.connect();
+        let sent = desk.feed(&mut connection, &bare("GET", &id, &fields));
+        let text = String::from_utf8_lossy(&sent);
+        assert_eq!(text.matches("list_changed").count(), 8, "{text}");
+        assert!(!text.ends_with("0\r\n\r\n"), "{text}");
+    }
+}

@@ -274,3 +274,29 @@ fn an_answer_is_had_however_many_reports_were_missed() {
         assert_eq!(text(heard.last().expect("an answer")), "reported", "{count} {slow_reader:?}");
     }
 }
+
+#[test]
+fn much_that_waits_comes_whole_and_in_order_piece_by_piece() {
+    for (mut shards, _) in fleets() {
+        let session = Session::start(&mut shards, "2025-11-25", json!({}));
+        for (messages, bytes) in [(90, 5_000), (10, 60_000), (90, 10)] {
+            let line = shards.open(&session.call(1, "flood", json!({"messages": messages, "bytes": bytes})));
+            let mut id = shards.last_id(line);
+            shards.cut(line);
+            (0..110).for_each(|_| shards.pass(1));
+            let mut heard = Vec::new();
+            for _ in 0..3 {
+                let line = shards.open(&session.get(id.as_deref()));
+                heard = shards.messages(line);
+                assert_eq!(heard.len(), messages + 1, "{messages} of {bytes}");
+                assert!(shards.is_answered(line));
+                id = shards.stream(line).1[0].id.clone();
+            }
+            for (at, message) in heard[..messages].iter().enumerate() {
+                let said = message["params"]["data"].as_str().unwrap();
+                assert_eq!((said.len(), said.parse::<usize>().unwrap()), (bytes, at));
+            }
+            assert_eq!(text(&heard[messages]), "flooded");
+        }
+    }
+}

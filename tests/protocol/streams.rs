@@ -135,7 +135,7 @@ fn a_call_goes_on_under_a_reader_that_comes_while_the_first_still_reads() {
         assert!(shards.is_answered(line));
         assert_eq!(
             shards.messages(again),
-            [question.clone()],
+            std::slice::from_ref(&question),
             "a question comes again to who has not had it"
         );
         shards.ask(&session.reply(&question, accept(json!({"name": "Ada"}))));

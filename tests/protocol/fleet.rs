@@ -205,6 +205,7 @@ fn a_call_is_cancelled_from_anywhere_and_only_by_its_session() {
     for (mut shards, _) in fleets() {
         let session = Session::start(&mut shards, "2025-06-18", json!({}));
         let other = Session::start(&mut shards, "2025-06-18", json!({}));
+        let resumable = Session::start(&mut shards, "2025-11-25", json!({}));
         for id in [json!(7), json!("seven")] {
             for _ in 0..9 {
                 let call = shards.open(&session.call(id.clone(), "work", json!({"ms": 5000})));
@@ -216,6 +217,14 @@ fn a_call_is_cancelled_from_anywhere_and_only_by_its_session() {
                 assert_eq!(shards.running(), 0);
                 assert!(shards.is_answered(call), "whoever waits is told that nothing will come");
                 shards.cut(call);
+                // The same when the call is read on another shard.
+                let call = shards.open(&resumable.call(id.clone(), "work", json!({"ms": 5000})));
+                let last = shards.last_id(call);
+                shards.cut(call);
+                let call = shards.open(&resumable.get(last.as_deref()));
+                shards.ask(&resumable.cancel(id.clone()));
+                assert!(shards.is_answered(call) && shards.running() == 0);
+                assert_eq!(shards.messages(call), Vec::<Value>::new());
             }
         }
     }

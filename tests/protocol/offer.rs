@@ -35,6 +35,12 @@ struct Millis {
 }
 
 #[derive(Deserialize, JsonSchema)]
+struct Flood {
+    messages: usize,
+    bytes: usize,
+}
+
+#[derive(Deserialize, JsonSchema)]
 #[expect(dead_code, reason = "only its schema is looked at")]
 struct Nested {
     /// Something to be wrong in.
@@ -74,6 +80,7 @@ fn register(registry: &mut Registry) -> Result<(), RegistryError> {
         registry.register(demo_tool(name)?)?;
     }
     asking(registry)?;
+    registry.register(flooding())?;
     working(registry)?;
     shapes(registry)?;
     reading(registry)
@@ -163,6 +170,19 @@ fn working(registry: &mut Registry) -> Result<(), RegistryError> {
         },
     ))?;
     tasks(registry)
+}
+
+/// A tool that says much at once.
+fn flooding() -> Tool {
+    Tool::asynchronous("flood", "Says much.", |flood: Flood, context| async move {
+        context.sleep(Duration::from_millis(10)).await;
+        for at in 0..flood.messages {
+            context.log(LogLevel::Warning, json!(format!("{at:0width$}", width = flood.bytes)));
+            // One poll for each, or the call's own mailbox would drop some.
+            context.sleep(Duration::from_millis(1)).await;
+        }
+        Ok("flooded")
+    })
 }
 
 /// Tools that may outlive their request.

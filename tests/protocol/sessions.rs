@@ -119,3 +119,23 @@ fn a_session_subscribes_to_what_it_may_read() {
         assert_eq!(told, ["docs://motto", "notes://anything"]);
     }
 }
+
+#[test]
+fn a_stream_is_not_read_beyond_its_session() {
+    for (mut shards, _) in fleets() {
+        for revision in ["2025-11-25", "2025-06-18"] {
+            let session = Session::start(&mut shards, revision, json!({}));
+            let uri = json!({"uri": "docs://motto"});
+            shards.ask(&session.request(1, "resources/subscribe", uri));
+            let lines = [shards.open(&session.get(None)), shards.open(&session.get(None))];
+            shards.pass(24 * 3600 * 1000 - 1000);
+            shards.updated("docs://motto");
+            assert_eq!(shards.messages(lines[1]).len(), 1);
+            (0..4).for_each(|_| shards.pass(5_000));
+            assert!(shards.is_answered(lines[1]), "{revision}");
+            shards.cut(lines[1]);
+        }
+        shards.pass(301_000);
+        assert_eq!(shards.streams(), 0);
+    }
+}

@@ -165,25 +165,10 @@ impl Shards {
         answer(&self.lines[line].received).is_some()
     }
 
-    /// The head and the events that have come so far; a stream has one head and well-formed chunks.
+    /// The head and the events that have come so far.
     #[track_caller]
     pub(crate) fn stream(&self, line: usize) -> (String, Vec<Event>) {
-        let text = std::str::from_utf8(&self.lines[line].received).expect("a stream is text");
-        let Some((head, mut rest)) = text.split_once("\r\n\r\n") else {
-            return (text.to_owned(), Vec::new());
-        };
-        let mut body = String::new();
-        while let Some((size, more)) = rest.split_once("\r\n") {
-            let size =
-                usize::from_str_radix(size, 16).unwrap_or_else(|_| panic!("no chunk: {rest:?} in {text:?}"));
-            if size == 0 {
-                assert_eq!(more, "\r\n", "nothing follows the end: {text:?}");
-                break;
-            }
-            body.push_str(&more[..size]);
-            rest = more[size..].strip_prefix("\r\n").expect("a chunk ends");
-        }
-        (head.to_owned(), events(&body))
+        stream_of(&self.lines[line].received)
     }
 
     /// The messages of a stream so far.
@@ -408,4 +393,31 @@ fn events(body: &str) -> Vec<Event> {
         }
     }
     events
+}
+
+/// The head and the events in what has come of a stream: one head, well-formed chunks, perhaps cut anywhere.
+#[track_caller]
+pub(crate) fn stream_of(received: &[u8]) -> (String, Vec<Event>) {
+    let text = std::str::from_utf8(received).expect("a stream is text");
+    let Some((head, mut rest)) = text.split_once("\r\n\r\n") else { return (text.to_owned(), Vec::new()) };
+    let mut body = String::new();
+    while let Some((size, more)) = rest.split_once("\r\n") {
+        let size =
+            usize::from_str_radix(size, 16).unwrap_or_else(|_| panic!("no chunk: {rest:?} in {text:?}"));
+        if size == 0 {
+            assert!("\r\n".starts_with(more), "nothing follows the end: {text:?}");
+            break;
+        }
+        let Some((chunk, after)) = more.split_at_checked(size) else {
+            body.push_str(more);
+            break;
+        };
+        body.push_str(chunk);
+        let Some(after) = after.strip_prefix("\r\n") else {
+            assert!("\r\n".starts_with(after), "a chunk ends: {text:?}");
+            break;
+        };
+        rest = after;
+    }
+    (head.to_owned(), events(&body))
 }

@@ -8,7 +8,7 @@ use mcpring::pipeline::snapshot::SlowReader;
 
 use crate::client::{OTHER_KEY, Session, accept, answering, fleets, text};
 use crate::offer::{catalog, snapshot_of};
-use crate::shards::{Carry, Event, Shards};
+use crate::shards::{Carry, Event, Shards, stream_of};
 
 const REVISIONS: [&str; 3] = ["2025-11-25", "2025-06-18", "2025-03-26"];
 
@@ -269,5 +269,58 @@ fn an_answer_is_had_however_many_reports_were_missed() {
             assert!(shards.is_answered(line), "it is told that it missed something");
         }
         assert_eq!(text(heard.last().expect("an answer")), "reported", "{count} {slow_reader:?}");
+    }
+}
+
+#[test]
+fn much_that_waits_comes_whole_and_in_order_piece_by_piece() {
+    for (mut shards, _) in fleets() {
+        let session = Session::start(&mut shards, "2025-11-25", json!({}));
+        for (messages, bytes) in [(90, 5_000), (10, 60_000), (90, 10)] {
+            let line = shards.open(&session.call(1, "flood", json!({"messages": messages, "bytes": bytes})));
+            let mut id = shards.last_id(line);
+            shards.cut(line);
+            (0..110).for_each(|_| shards.pass(1));
+            let mut heard = Vec::new();
+            for _ in 0..3 {
+                let line = shards.open(&session.get(id.as_deref()));
+                heard = shards.messages(line);
+                assert_eq!(heard.len(), messages + 1, "{messages} of {bytes}");
+                assert!(shards.is_answered(line));
+                id = shards.stream(line).1[0].id.clone();
+            }
+            for (at, message) in heard[..messages].iter().enumerate() {
+                let said = message["params"]["data"].as_str().unwrap();
+                assert_eq!((said.len(), said.parse::<usize>().unwrap()), (bytes, at));
+            }
+            assert_eq!(text(&heard[messages]), "flooded");
+        }
+    }
+}
+
+#[test]
+fn a_stream_cut_at_any_byte_goes_on_from_the_last_id_that_came() {
+    let params = json!({"name": "report", "arguments": {}, "_meta": {"progressToken": "p"}});
+    for (mut shards, _) in fleets().into_iter().take(2) {
+        for revision in REVISIONS {
+            let session = Session::start(&mut shards, revision, json!({}));
+            let line = shards.open(&session.request(1, "tools/call", params.clone()));
+            (0..3).for_each(|_| shards.pass(100));
+            let received = shards.received(line).to_vec();
+            let whole = shards.messages(line);
+            let mut resumed = 0;
+            for end in 0..=received.len() {
+                let (_, events) = stream_of(&received[..end]);
+                let Some(id) = events.iter().rev().find_map(|event| event.id.clone()) else { continue };
+                let mut heard: Vec<Value> = events.iter().filter_map(Event::message).collect();
+                let line = shards.open(&session.get(Some(&id)));
+                heard.extend(shards.messages(line));
+                assert_eq!(heard, whole, "{revision}: cut after {end} bytes");
+                assert!(shards.is_answered(line));
+                shards.cut(line);
+                resumed += 1;
+            }
+            assert!(resumed > 500, "{revision}: {resumed}");
+        }
     }
 }

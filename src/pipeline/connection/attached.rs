@@ -82,6 +82,8 @@ pub(super) struct Attachment {
     /// Where in its requests the connection goes on afterwards; the rest of this one's body may have to be skipped first.
     then: Framing,
     alive_at_ms: u64,
+    /// When what entitles the reader is over, Unix seconds.
+    until_s: u64,
 }
 
 /// What to read.
@@ -130,6 +132,7 @@ impl Connection {
             has_read: false,
             collected: Vec::new(),
             then,
+            until_s: u64::MAX,
             alive_at_ms: turn.now.ms.saturating_add(turn.snapshot.limits.keepalive_ms()),
         }));
         self.poll_attached(turn);
@@ -193,6 +196,13 @@ impl Connection {
         true
     }
 
+    /// The session that reads is over then, Unix seconds.
+    pub(super) fn read_until(&mut self, unix_s: u64) {
+        if let Some(attached) = &mut self.attached {
+            attached.until_s = unix_s;
+        }
+    }
+
     /// Nobody will read what the stream has; what depends on being read ends.
     pub(super) fn detach(&mut self, turn: &mut Turn<'_>) {
         if let Some(attached) = self.attached.take() {
@@ -210,6 +220,11 @@ impl Connection {
         // RFC 9112 9.6: the last answer says that it is, if its head is not out yet.
         if self.drain == Drain::Draining && !attached.is_open {
             attached.caller.exchange.persistence = Persistence::Close;
+        }
+        if turn.now.unix_s() >= attached.until_s {
+            attached.fallback = None;
+            attached.over(listener, turn);
+            return self.end_reading(*attached, turn);
         }
         if attached.form == Form::Stream && !attached.is_open && attached.name(turn).is_some() {
             attached.fallback = None;
@@ -230,7 +245,7 @@ impl Connection {
                     if attached.is_open {
                         return self.end_reading(*attached, turn);
                     }
-                    let caller = attached.caller.clone();
+                    let (caller, until_s) = (attached.caller.clone(), attached.until_s);
                     self.framing = std::mem::replace(&mut attached.then, Framing::Busy);
                     attached.leave(turn);
                     if !self.attach_session(owner, claims, None, caller.clone(), turn) {
@@ -238,6 +253,7 @@ impl Connection {
                         respond::refuse(turn, listener, caller.exchange, &refusal, None);
                         self.answered(caller.exchange, turn);
                     }
+                    self.read_until(until_s);
                     return;
                 }
             }
@@ -247,6 +263,9 @@ impl Connection {
 
     /// A sign of life, so that nobody on the way takes the stream for dead.
     pub(super) fn keep_alive(&mut self, turn: &mut Turn<'_>) {
+        if self.attached.as_ref().is_some_and(|attached| turn.now.unix_s() >= attached.until_s) {
+            return self.poll_attached(turn);
+        }
         let Some(mut attached) = self.attached.take() else { return };
         if turn.now.ms >= attached.alive_at_ms
             && let Some(listener) = listener_of(turn.snapshot, self.listener)

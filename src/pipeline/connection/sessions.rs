@@ -20,6 +20,11 @@ use crate::wire::mcp::{Era, Method};
 /// Longest error message that is taken from a client. Bytes.
 const ERROR_BYTES_MAX: usize = 1024;
 
+/// When the session is over, Unix seconds.
+fn expiry_of(claims: &Claims, turn: &Turn<'_>) -> u64 {
+    claims.issued_at_s.saturating_add(turn.snapshot.limits.session_ttl.as_secs())
+}
+
 fn owner_of(claims: &Claims) -> Owner {
     Owner { principal: claims.principal, session: claims.nonce }
 }
@@ -40,6 +45,7 @@ impl Connection {
         if !self.attach_session(owner_of(&claims), claims, resume, caller.clone(), turn) {
             self.refuse_session(&Refusal::Overloaded, &caller, listener, turn);
         }
+        self.read_until(expiry_of(&claims, turn));
     }
 
     /// DELETE: the session is over, on every shard, until its id would have expired anyway.
@@ -48,8 +54,7 @@ impl Connection {
         match self.session_of(headers, caller, turn) {
             Ok(claims) => {
                 turn.count(Count::EnvelopeDecoded);
-                let ttl_s = turn.snapshot.limits.session_ttl.as_secs();
-                let expires_s = claims.issued_at_s.saturating_add(ttl_s);
+                let expires_s = expiry_of(&claims, turn);
                 turn.work.spent.end_session(claims.nonce, expires_s, turn.now.unix_s());
                 turn.work.hub.end_session(owner_of(&claims));
                 respond::answer_empty(turn, listener, 204, caller.exchange, &[]);

@@ -108,7 +108,7 @@ counts! {
     RespondMissed "respond.missed" "Times a slow reader missed messages of its stream.",
     HubFull "hub.full" "Streams, tasks, subscriptions or sessions that found no room.",
     HubDropped "hub.dropped" "Messages between shards that found no room.",
-    HubEventDropped "hub.event_dropped" "Notifications dropped from a full stream.",
+    HubEventDropped "hub.event_dropped" "Notifications dropped from a full stream before they were read.",
     ShardPanicked "shard.panicked" "Connections ended by a panic of our own.",
     ShardLeaked "shard.leaked" "Buffers that had not come back when the shard had drained.",
     EventDropped "event.dropped" "Log records lost to a full queue.",

@@ -1,7 +1,10 @@
-//! The real binary on loopback: serving with and without TLS, reload, drain, refusals, limits.
+//! The real binary, or its shards alone, on loopback: serving with and without TLS, reload, drain, refusals, limits.
 //! Never: a fixed port, a wait for time to pass; every wait is for a line, a byte or an end.
 //! Next: `server` for starting one, `serving` and `life` for what must hold.
 
+#[cfg(test)]
+#[path = "../fixture/mod.rs"]
+pub mod fixture;
 #[cfg(test)]
 mod server;
 #[cfg(test)]
@@ -14,3 +17,5 @@ mod serving;
 mod life;
 #[cfg(test)]
 mod sessions;
+#[cfg(test)]
+mod unread;

@@ -150,7 +150,7 @@ impl Stream {
         }
     }
 
-    /// Appends a message; how many notifications were dropped for it, and what is due.
+    /// Appends a message; how many unread notifications were dropped for it, and what is due.
     pub(super) fn push(&mut self, kind: EventKind, bytes: Vec<u8>, events_max: usize) -> (usize, Due) {
         self.last_seq += 1;
         // One of several answers has no status of its own: the stream of all of them has.
@@ -182,7 +182,8 @@ impl Stream {
             let Some(at) = self.events.iter().take(older).position(is_droppable) else { break };
             if let Some(event) = self.events.remove(at) {
                 self.bytes -= event.bytes.len();
-                dropped += 1;
+                // What was read is kept for a reader that comes back, and missed by nobody.
+                dropped += usize::from(event.seq > self.fetched_seq);
             }
         }
         (dropped, self.tell())

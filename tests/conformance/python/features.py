@@ -1,4 +1,4 @@
-"""The official Python SDK 2 as a client of every feature, against a server that has the conformance suite's fixtures.
+"""The official Python SDK 2 as a client of every feature, against a server that has the fixtures of src/tools/fixtures.
 
 Reads MCPRING_URL, MCPRING_CA, MCPRING_TOKEN and MCPRING_CUT; the first argument is the era: legacy, modern or auto.
 Exits 0 only when every answer was right.
@@ -11,40 +11,56 @@ import sys
 
 import httpx2
 import mcp_types as types
-from checks import MODERN, Told, all_features
+from checks import MODERN, ROOTS, Told, all_features
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
 MODES = {"legacy": "legacy", "modern": MODERN, "auto": "auto"}
 
 
+KINDS = {
+    types.ToolListChangedNotification: "ToolsListChanged",
+    types.PromptListChangedNotification: "PromptsListChanged",
+    types.ResourceUpdatedNotification: "ResourceUpdated",
+}
+
+
 class Noting(Told):
     """What the server tells and asks."""
 
     async def log(self, params):
-        self.logs.append(params.data)
+        self.logs.append((params.level, params.data))
 
     async def message(self, message):
-        if isinstance(message, types.ToolListChangedNotification):
-            self.tools_changed.set()
+        if kind := KINDS.get(type(message)):
+            await self.heard.put((kind, getattr(message.params, "uri", None)))
 
     async def sample(self, context, params):
-        said = types.TextContent(text=f"sampled for {params.messages[0].content.text}")
-        return types.CreateMessageResult(role="assistant", content=said, model="a-model", stop_reason="endTurn")
+        said = self.sampled([(one.role, one.content.text) for one in params.messages], params.max_tokens)
+        content = types.TextContent(text=said)
+        return types.CreateMessageResult(role="assistant", content=content, model="a-model", stop_reason="endTurn")
 
     async def elicit(self, context, params):
-        content = {name: f"Ada's {name}" for name in params.requested_schema["properties"]}
+        content = self.form(params.message, params.requested_schema)
+        if isinstance(content, str):
+            return types.ElicitResult(action=content)
         return types.ElicitResult(action="accept", content=content)
 
     async def roots(self, context):
-        return types.ListRootsResult(roots=[types.Root(uri="file:///ada/root", name="Ada's root")])
+        self.asked.append("roots")
+        return types.ListRootsResult(roots=[types.Root(uri=uri, name=name) for uri, name in ROOTS])
 
 
 class Completing(Client):
-    """The SDK's client, with completion of prompts by name."""
+    """The SDK's client, with completion by name."""
 
-    async def complete(self, prompt, argument):
-        return (await super().complete(types.PromptReference(name=prompt), argument)).completion.values
+    async def complete_prompt(self, name, argument, typed):
+        asked = await self.complete(types.PromptReference(name=name), {"name": argument, "value": typed})
+        return asked.completion
+
+    async def complete_template(self, uri, variable, typed):
+        asked = await self.complete(types.ResourceTemplateReference(uri=uri), {"name": variable, "value": typed})
+        return asked.completion
 
 
 async def main(era):

@@ -1,4 +1,4 @@
-"""The official Python SDK 1 as a client of every feature, against a server that has the conformance suite's fixtures.
+"""The official Python SDK 1 as a client of every feature, against a server that has the fixtures of src/tools/fixtures.
 
 Reads MCPRING_URL, MCPRING_CA, MCPRING_TOKEN and MCPRING_CUT; the first argument is the era, which is legacy.
 Exits 0 only when every answer was right.
@@ -11,31 +11,43 @@ import ssl
 import sys
 
 import httpx
-from checks import Told, all_features
+from checks import ROOTS, Told, all_features
 from mcp import ClientSession, types
 from mcp.client.streamable_http import streamable_http_client
+
+
+KINDS = {
+    types.ToolListChangedNotification: "ToolsListChanged",
+    types.PromptListChangedNotification: "PromptsListChanged",
+    types.ResourceUpdatedNotification: "ResourceUpdated",
+}
 
 
 class Noting(Told):
     """What the server tells and asks."""
 
     async def log(self, params):
-        self.logs.append(params.data)
+        self.logs.append((params.level, params.data))
 
     async def message(self, message):
-        if isinstance(message, types.ServerNotification) and isinstance(message.root, types.ToolListChangedNotification):
-            self.tools_changed.set()
+        if isinstance(message, types.ServerNotification) and (kind := KINDS.get(type(message.root))):
+            uri = getattr(message.root.params, "uri", None)
+            await self.heard.put((kind, uri and str(uri)))
 
     async def sample(self, context, params):
-        said = types.TextContent(type="text", text=f"sampled for {params.messages[0].content.text}")
-        return types.CreateMessageResult(role="assistant", content=said, model="a-model", stopReason="endTurn")
+        said = self.sampled([(one.role, one.content.text) for one in params.messages], params.maxTokens)
+        content = types.TextContent(type="text", text=said)
+        return types.CreateMessageResult(role="assistant", content=content, model="a-model", stopReason="endTurn")
 
     async def elicit(self, context, params):
-        content = {name: f"Ada's {name}" for name in params.requestedSchema["properties"]}
+        content = self.form(params.message, params.requestedSchema)
+        if isinstance(content, str):
+            return types.ElicitResult(action=content)
         return types.ElicitResult(action="accept", content=content)
 
     async def roots(self, context):
-        return types.ListRootsResult(roots=[types.Root(uri="file:///ada/root", name="Ada's root")])
+        self.asked.append("roots")
+        return types.ListRootsResult(roots=[types.Root(uri=uri, name=name) for uri, name in ROOTS])
 
 
 class Snake:
@@ -57,9 +69,13 @@ class Session:
     def __init__(self, session, version):
         self.session, self.protocol_version = session, version
 
-    async def complete(self, prompt, argument):
-        reference = types.PromptReference(type="ref/prompt", name=prompt)
-        return (await self.session.complete(reference, argument)).completion.values
+    async def complete_prompt(self, name, argument, typed):
+        reference = types.PromptReference(type="ref/prompt", name=name)
+        return Snake(await self.session.complete(reference, {"name": argument, "value": typed})).completion
+
+    async def complete_template(self, uri, variable, typed):
+        reference = types.ResourceTemplateReference(type="ref/resource", uri=uri)
+        return Snake(await self.session.complete(reference, {"name": variable, "value": typed})).completion
 
     def __getattr__(self, name):
         async def ask(*given, cursor=None, **more):

@@ -34,7 +34,7 @@ class Noting(Told):
 
     async def message(self, message):
         if kind := KINDS.get(type(message)):
-            await self.heard.put((kind, getattr(message.params, "uri", None)))
+            self.notified(kind, getattr(message.params, "uri", None))
 
     async def sample(self, messages, params, context):
         return self.sampled([(one.role, one.content.text) for one in messages], params.max_tokens)

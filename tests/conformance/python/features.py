@@ -33,7 +33,7 @@ class Noting(Told):
 
     async def message(self, message):
         if kind := KINDS.get(type(message)):
-            await self.heard.put((kind, getattr(message.params, "uri", None)))
+            self.notified(kind, getattr(message.params, "uri", None))
 
     async def sample(self, context, params):
         said = self.sampled([(one.role, one.content.text) for one in params.messages], params.max_tokens)

@@ -32,7 +32,7 @@ class Noting(Told):
     async def message(self, message):
         if isinstance(message, types.ServerNotification) and (kind := KINDS.get(type(message.root))):
             uri = getattr(message.root.params, "uri", None)
-            await self.heard.put((kind, uri and str(uri)))
+            self.notified(kind, uri and str(uri))
 
     async def sample(self, context, params):
         said = self.sampled([(one.role, one.content.text) for one in params.messages], params.maxTokens)

@@ -23,6 +23,8 @@ pub struct Principal {
     pub id: Arc<str>,
     /// One bit a role, by index into the configured roles.
     pub roles: u64,
+    /// Until when it is who it proved to be, Unix seconds.
+    pub expires_at_s: u64,
 }
 
 /// Why a caller is not known. For the log; the peer sees one answer.
@@ -63,6 +65,12 @@ pub struct KeyEntry {
     pub expires_at_s: u64,
 }
 
+impl KeyEntry {
+    fn principal(&self) -> Principal {
+        Principal { id: self.id.clone(), roles: self.roles, expires_at_s: self.expires_at_s }
+    }
+}
+
 /// All API keys, sorted by MAC.
 pub struct KeyTable {
     pepper: hmac::Key,
@@ -78,7 +86,7 @@ impl KeyTable {
         Self {
             pepper: hmac::Key::new(hmac::HMAC_SHA256, pepper),
             entries,
-            anonymous: Principal { id: "anonymous".into(), roles: anonymous_roles },
+            anonymous: Principal { id: "anonymous".into(), roles: anonymous_roles, expires_at_s: u64::MAX },
         }
     }
 
@@ -90,6 +98,17 @@ impl KeyTable {
     /// Whether this is the caller without a credential.
     pub fn is_anonymous(&self, principal: &Principal) -> bool {
         Arc::ptr_eq(&principal.id, &self.anonymous.id)
+    }
+
+    /// A principal that was let in under another table, as it stands in this one; none when it has no key here that is
+    /// still good. A walk over all keys: for streams that outlive a reload, not for requests.
+    pub fn find_again(&self, principal: &Principal, listener: &Listener, now: Now) -> Option<Principal> {
+        if principal.id == self.anonymous.id {
+            let is_let_in = listener.admission == Admission::AnonymousAllowed;
+            return is_let_in.then(|| self.anonymous.clone());
+        }
+        let good = |entry: &&KeyEntry| entry.id == principal.id && now.unix_s() < entry.expires_at_s;
+        self.entries.iter().filter(good).max_by_key(|entry| entry.expires_at_s).map(KeyEntry::principal)
     }
 
     /// Looks a key up. The search compares MACs, which nobody can choose without the pepper, and the one candidate
@@ -165,7 +184,7 @@ pub fn authenticate(
         return Ok(principal.clone());
     }
     let entry = keys.find(credential, now)?;
-    let principal = Principal { id: entry.id.clone(), roles: entry.roles };
+    let principal = entry.principal();
     remembered.0 = Some(Box::new(Accepted {
         credential: Zeroizing::new(credential.to_vec()),
         principal: principal.clone(),

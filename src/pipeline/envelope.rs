@@ -135,7 +135,7 @@ impl Sessions<'_> {
         let is_alive = |claims: &Claims| {
             claims.principal == principal_digest(&principal.id)
                 && self.now_s.saturating_sub(claims.issued_at_s) < self.ttl_s
-                && !self.spent.contains(claims.nonce, self.now_s)
+                && !self.spent.is_ended(claims.nonce, self.now_s)
         };
         self.sealer.open(id).filter(is_alive).ok_or(Refusal::SessionUnknown)
     }

@@ -81,6 +81,8 @@ pub struct Job {
     emissions: Vec<Emission>,
     /// Questions to the client that are out.
     questions: Vec<(Box<str>, Key)>,
+    /// Questions whose answer comes too late from now on.
+    given_up: Vec<Key>,
     ended: Option<Result<Reply, CallFailure>>,
 }
 
@@ -112,6 +114,7 @@ impl Job {
             is_answered: false,
             emissions: Vec::new(),
             questions: Vec::new(),
+            given_up: Vec::new(),
             ended: None,
         }
     }
@@ -227,8 +230,9 @@ impl Job {
         let now_ms = turn.now.ms;
         if now_ms >= self.deadline_ms && self.has_open_questions {
             // The client owes answers; its time is up, not the handler's.
-            for (key, _) in &self.questions {
+            for (key, question) in &self.questions {
                 self.context.answer(key, Err(AskError::TimedOut));
+                self.given_up.push(*question);
             }
         }
         self.context.advance(now_ms);
@@ -290,6 +294,15 @@ impl Job {
     }
 
     fn send_all(&mut self, turn: &mut Turn<'_>) {
+        // MCP 2025-11-25, lifecycle: whoever gives up on a request says so.
+        for question in self.given_up.drain(..) {
+            if turn.work.hub.forget(question)
+                && let Output::Stream(stream) = self.output
+            {
+                let bytes = message::encode_cancelled(&question.encode());
+                turn.work.hub.push(stream, EventKind::Notification, bytes, turn.now);
+            }
+        }
         for emission in std::mem::take(&mut self.emissions) {
             self.send(emission, turn);
         }
@@ -313,6 +326,9 @@ impl Job {
                 let bytes = message::encode_log(&entry);
                 turn.work.hub.push(stream, EventKind::Notification, bytes, turn.now);
             }
+            // MCP 2026-07-28, Streamable HTTP: no request of the server's on any stream. What was asked and not waited for
+            // is not asked.
+            (Emission::Ask { .. }, Output::Stream(_)) if self.origin.revision.era() == Era::Modern => {}
             (Emission::Ask { key, ask }, Output::Stream(stream)) => {
                 let nonce = turn.nonce();
                 let question = turn.work.hub.ask(self.origin.owner, self.context.clone(), key.clone(), nonce);
@@ -324,7 +340,13 @@ impl Job {
                 let request = message::encode_ask(&ask, Era::Modern, None);
                 turn.work.hub.task_asks(task, key, request, turn.now);
             }
-            (Emission::CloseStream, Output::Stream(stream)) => turn.work.hub.release_reader(stream),
+            // MCP 2025-11-25 brought it; an older client would not come back.
+            (Emission::CloseStream, Output::Stream(stream))
+                if self.origin.revision == Revision::V20251125 =>
+            {
+                turn.work.hub.release_reader(stream);
+            }
+            (Emission::CloseStream, Output::Stream(_)) => {}
             // A task has no stream of its own, and what nobody reads is not said.
             (Emission::Progress(_) | Emission::Log(_) | Emission::CloseStream, Output::Task(_))
             | (_, Output::Nowhere) => {}

@@ -117,6 +117,7 @@ impl Workspace {
         self.buckets.follow(&new.rate_limits);
         self.hub.follow(&new.limits);
         let Some(old) = old else { return };
+        self.hub.rouse();
         let has_changed = |kind| old.registry.revision(kind) != new.registry.revision(kind);
         let lists = Lists {
             tools: has_changed(Kind::Tools),

@@ -104,6 +104,8 @@ async fn live(start: Start, ready: &mpsc::Sender<io::Result<()>>) {
             shard.read(letter);
         }
         shard.read_parcels();
+        // What was read may have to be answered, and this shard may have no other turn.
+        shard.settle();
         if shard.is_draining.get() && shard.connections.borrow().is_empty() {
             return Poll::Ready(());
         }
@@ -327,11 +329,16 @@ impl Shard {
         for job in jobs {
             monoio::spawn(attend(self.clone(), job));
         }
-        let mut returned = Vec::new();
+        let (mut returned, mut full) = (Vec::new(), Vec::new());
         while let Some((shard, parcel)) = self.work.borrow_mut().hub.poll_parcel() {
             let Some(mailbox) = self.mailboxes.get(usize::from(shard)) else { continue };
-            if let Err(parcel) = mailbox.send_parcel(parcel) {
+            // A reader that comes and goes must not seem to go and come: behind one that found no room all wait.
+            let sent = if full.contains(&shard) { Err(parcel) } else { mailbox.send_parcel(parcel) };
+            if let Err(parcel) = sent {
                 returned.push((shard, parcel));
+                if !full.contains(&shard) {
+                    full.push(shard);
+                }
             }
         }
         // Sent again with the next turn or the next housekeeping.

@@ -5,6 +5,8 @@
 #[path = "../fixture/mod.rs"]
 pub mod fixture;
 #[cfg(test)]
+mod attacks;
+#[cfg(test)]
 mod http;
 #[cfg(test)]
 mod legacy;

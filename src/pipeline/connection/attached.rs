@@ -12,7 +12,7 @@ use crate::pipeline::hub::stream::{EventKind, Read};
 use crate::pipeline::respond;
 use crate::pipeline::snapshot::{Listener, SlowReader};
 use crate::pipeline::turn::Turn;
-use crate::wire::http::head::{HeadScan, Persistence, Version};
+use crate::wire::http::head::{Persistence, Version};
 use crate::wire::mcp::Revision;
 use crate::wire::mcp::session::Claims;
 use crate::wire::sse;
@@ -64,18 +64,22 @@ struct Remote {
 
 /// What the connection reads and how it writes it.
 pub(super) struct Attachment {
-    stream: Key,
+    pub(super) stream: Key,
     ticket: u64,
     after: u64,
     remote: Option<Remote>,
     /// Where to turn if the stream to be resumed is no more.
     fallback: Option<(Owner, Claims)>,
-    caller: Caller,
+    pub(super) caller: Caller,
+    /// The snapshot's under which the caller was last known.
+    pub(super) generation: u64,
     form: Form,
     ids: Ids,
     is_open: bool,
     is_primed: bool,
     collected: Vec<u8>,
+    /// Where in its requests the connection goes on afterwards; the rest of this one's body may have to be skipped first.
+    then: Framing,
     alive_at_ms: u64,
 }
 
@@ -110,7 +114,7 @@ impl Connection {
         caller: Caller,
         turn: &mut Turn<'_>,
     ) {
-        self.framing = Framing::Busy;
+        let then = std::mem::replace(&mut self.framing, Framing::Busy);
         self.attached = Some(Box::new(Attachment {
             stream: reading.stream,
             ticket,
@@ -118,11 +122,13 @@ impl Connection {
             remote,
             fallback,
             caller,
+            generation: turn.snapshot.generation,
             form: reading.form,
             ids: reading.ids,
             is_open: false,
             is_primed: reading.ids != Ids::Primed,
             collected: Vec::new(),
+            then,
             alive_at_ms: turn.now.ms.saturating_add(turn.snapshot.limits.keepalive_ms()),
         }));
         self.poll_attached(turn);
@@ -195,6 +201,9 @@ impl Connection {
     pub(super) fn poll_attached(&mut self, turn: &mut Turn<'_>) {
         let Some(mut attached) = self.attached.take() else { return };
         let Some(listener) = listener_of(turn.snapshot, self.listener) else { return };
+        if !attached.is_entitled(listener, turn) {
+            return self.cut(*attached, &respond::Refusal::Unauthenticated, listener, turn);
+        }
         // RFC 9112 9.6: the last answer says that it is, if its head is not out yet.
         if self.drain == Drain::Draining && !attached.is_open {
             attached.caller.exchange.persistence = Persistence::Close;
@@ -211,13 +220,14 @@ impl Connection {
                 Step::Again => {}
                 Step::Wait => break,
                 Step::Done => return self.end_reading(*attached, turn),
+                Step::Cut => return self.cut(*attached, &respond::Refusal::Overloaded, listener, turn),
                 Step::Elsewhere(owner, claims) => {
                     let caller = attached.caller.clone();
+                    self.framing = std::mem::replace(&mut attached.then, Framing::Busy);
                     attached.leave(turn);
                     if !self.attach_session(owner, claims, None, caller.clone(), turn) {
                         let refusal = respond::Refusal::Overloaded;
                         respond::refuse(turn, listener, caller.exchange, &refusal, None);
-                        self.framing = Framing::Head(HeadScan::default());
                         self.answered(caller.exchange, turn);
                     }
                     return;
@@ -233,6 +243,9 @@ impl Connection {
         if turn.now.ms >= attached.alive_at_ms
             && let Some(listener) = listener_of(turn.snapshot, self.listener)
         {
+            if !attached.is_entitled(listener, turn) {
+                return self.cut(*attached, &respond::Refusal::Unauthenticated, listener, turn);
+            }
             attached.alive_at_ms = turn.now.ms.saturating_add(turn.snapshot.limits.keepalive_ms());
             if matches!(attached.form, Form::Either | Form::Events) {
                 attached.open(listener, turn);
@@ -242,13 +255,27 @@ impl Connection {
         self.attached = Some(attached);
     }
 
-    fn end_reading(&mut self, attached: Attachment, turn: &mut Turn<'_>) {
+    /// Ends before the answer. Whoever has had nothing yet must hear something, or would take the next answer for this one.
+    fn cut(
+        &mut self,
+        attached: Attachment,
+        why: &respond::Refusal<'_>,
+        listener: &Listener,
+        turn: &mut Turn<'_>,
+    ) {
+        if !attached.is_open {
+            respond::refuse(turn, listener, attached.caller.exchange, why, None);
+        }
+        self.end_reading(attached, turn);
+    }
+
+    fn end_reading(&mut self, mut attached: Attachment, turn: &mut Turn<'_>) {
         if attached.is_open {
             respond::close_stream(turn, attached.caller.exchange);
         }
         let exchange = attached.caller.exchange;
+        self.framing = std::mem::replace(&mut attached.then, Framing::Busy);
         attached.leave(turn);
-        self.framing = Framing::Head(HeadScan::default());
         self.answered(exchange, turn);
         // Requests that arrived in the meantime.
         if !self.held.is_empty() {
@@ -260,7 +287,10 @@ impl Connection {
 enum Step {
     Again,
     Wait,
+    /// Everything was written.
     Done,
+    /// There is more, and not for this reader.
+    Cut,
     Elsewhere(Owner, Claims),
 }
 
@@ -280,7 +310,7 @@ impl Attachment {
                 self.after = through;
                 return match turn.snapshot.limits.slow_reader {
                     SlowReader::Drop => Step::Again,
-                    SlowReader::Close => Step::Done,
+                    SlowReader::Close => Step::Cut,
                 };
             }
             Read::Quiet => {
@@ -288,7 +318,7 @@ impl Attachment {
                 return Step::Wait;
             }
             Read::Over => return self.over(listener, turn),
-            Read::Gone => return Step::Done,
+            Read::Gone => return Step::Cut,
         };
         self.after = seq;
         self.fallback = None;
@@ -326,12 +356,16 @@ impl Attachment {
             return Step::Elsewhere(owner, claims);
         }
         match self.form {
+            Form::JsonArray if self.collected.is_empty() => {
+                respond::answer_empty(turn, listener, 202, self.caller.exchange, &[]);
+            }
             Form::JsonArray => {
                 self.collected.push(b']');
                 turn.work.body.clear();
                 turn.work.body.append(&mut self.collected);
                 respond::answer(turn, listener, 200, self.caller.exchange, &[]);
             }
+            Form::Json | Form::Either if !self.is_open && self.is_owed(turn) => return Step::Cut,
             // A call that was cancelled has no answer; whoever waits for one is told that.
             Form::Json | Form::Either if !self.is_open => {
                 respond::answer_empty(turn, listener, 202, self.caller.exchange, &[]);
@@ -342,6 +376,11 @@ impl Attachment {
             self.open(listener, turn);
         }
         Step::Done
+    }
+
+    /// Whether another shard was to send the answer and has not.
+    fn is_owed(&self, turn: &mut Turn<'_>) -> bool {
+        turn.work.hub.mirror_source(self.stream).1 == Then::More
     }
 
     /// Asks the stream's shard for what comes next, unless it has been asked.

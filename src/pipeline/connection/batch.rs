@@ -2,9 +2,10 @@
 //! Never: a handshake in a batch; more messages than the bound; a message that costs less for its company.
 //! Next: `message`, the line itself.
 
+use super::Connection;
 use super::attached::{Form, Ids, Reading};
 use super::message::{decide, sessions};
-use super::{Connection, listener_of};
+use super::note::Known;
 use crate::pipeline::admit::Payer;
 use crate::pipeline::dispatch::Dispatched;
 use crate::pipeline::envelope::{self, Envelope, Headers, Request};
@@ -51,17 +52,27 @@ impl Connection {
             match decoded {
                 Ok(Envelope::Request(request)) => {
                     turn.count(Count::EnvelopeDecoded);
-                    // The first has paid with the batch.
-                    if let Err(refusal) = self.run_one(&request, at > 0, headers, &caller, &mut done, turn) {
+                    let paid = self.pay(at, turn);
+                    let ran = paid
+                        .and_then(|()| self.run_one(&request, headers, &caller, listener, &mut done, turn));
+                    if let Err(refusal) = ran {
+                        let principal = Some(&caller.principal.id);
+                        let method = request.method.name();
+                        let known = Known { principal, method, ..Known::default() };
+                        self.note(turn, listener, refusal.row(), known);
                         done.refuse(&refusal, Some(request.id));
                     }
                 }
                 Ok(message) => {
                     turn.count(Count::EnvelopeDecoded);
-                    Self::take_note(message, turn);
+                    if self.pay(at, turn).is_ok() {
+                        Self::take_note(message, turn);
+                    }
                 }
                 Err((refusal, id)) => {
                     turn.count(Count::EnvelopeRefused);
+                    let known = Known { principal: Some(&caller.principal.id), ..Known::default() };
+                    self.note(turn, listener, refusal.row(), known);
                     done.refuse(&refusal, id);
                 }
             }
@@ -69,28 +80,38 @@ impl Connection {
         self.answer_batch(done, caller, listener, turn);
     }
 
-    fn run_one<'i>(
-        &mut self,
-        request: &Request<'_, 'i>,
-        pays: bool,
-        headers: &Headers<'_>,
-        caller: &Caller,
-        done: &mut Done,
-        turn: &mut Turn<'_>,
-    ) -> Result<(), Refusal<'i>> {
-        let listener = listener_of(turn.snapshot, self.listener).ok_or(Refusal::Internal)?;
-        if pays && let Err(exhausted) = turn.work.buckets.admit(self.peer.ip(), Payer::Known, turn.now.ms) {
+    /// The first message has paid with the batch.
+    fn pay(&self, at: usize, turn: &mut Turn<'_>) -> Result<(), Refusal<'static>> {
+        if at > 0
+            && let Err(exhausted) = turn.work.buckets.admit(self.peer.ip(), Payer::Known, turn.now.ms)
+        {
             turn.count(Count::AdmitRefused);
             return Err(Refusal::RateLimited { retry_after_ms: exhausted.retry_after_ms });
         }
+        Ok(())
+    }
+
+    fn run_one<'i>(
+        &mut self,
+        request: &Request<'_, 'i>,
+        headers: &Headers<'_>,
+        caller: &Caller,
+        listener: &Listener,
+        done: &mut Done,
+        turn: &mut Turn<'_>,
+    ) -> Result<(), Refusal<'i>> {
         // MCP 2025-03-26, lifecycle: the handshake must not be part of a batch.
         if request.method == Method::Initialize {
             return Err(Refusal::Envelope(EnvelopeError::Batch));
         }
         let visitor = self.visitor(caller, listener, headers);
         done.owner = Some(visitor.owner(request));
-        match decide(request, &visitor, turn)?.1 {
-            Dispatched::Answered(_) => done.answers.push(std::mem::take(&mut turn.work.body)),
+        let (target, dispatched) = decide(request, &visitor, turn)?;
+        match dispatched {
+            Dispatched::Answered(row) => {
+                done.answers.push(std::mem::take(&mut turn.work.body));
+                self.note_answer(request, target, &caller.principal, listener, row, turn);
+            }
             Dispatched::Running(job) => done.running.push(*job),
             // Only the handshake and the modern era give these.
             Dispatched::Session(_) | Dispatched::Awaiting(_) => return Err(Refusal::Internal),

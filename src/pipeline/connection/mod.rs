@@ -8,6 +8,7 @@ mod message;
 mod batch;
 mod attached;
 mod sessions;
+mod standing;
 mod note;
 mod timing;
 

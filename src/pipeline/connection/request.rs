@@ -124,12 +124,14 @@ impl Connection {
             Ok(Entry::Options) => {
                 let exchange = self.skip_body(head, exchange);
                 respond::answer_empty(turn, listener, 204, exchange, &[Extra::Allow]);
+                self.finish_after(exchange);
                 Some(head_bytes)
             }
             Err((refusal, known)) => {
                 let exchange = self.skip_body(head, exchange);
                 let row = respond::refuse(turn, listener, exchange, &refusal, None);
                 self.note(turn, listener, row, known);
+                self.finish_after(exchange);
                 Some(head_bytes)
             }
         }
@@ -190,7 +192,7 @@ impl Connection {
         }
     }
 
-    /// After a head that is answered without its body: skips a short body, ends the connection before a long one.
+    /// After a head that is answered without its body: skips a short body; before a long one the answer is the last.
     fn skip_body(&mut self, head: &Head<'_, '_>, exchange: Exchange) -> Exchange {
         let is_short = match head.body {
             BodyLength::None => Some(0),
@@ -210,10 +212,13 @@ impl Connection {
             }
             None => Persistence::Close,
         };
-        if persistence == Persistence::Close {
+        Exchange { persistence, ..exchange }
+    }
+
+    fn finish_after(&mut self, exchange: Exchange) {
+        if exchange.persistence == Persistence::Close {
             self.finish();
         }
-        Exchange { persistence, ..exchange }
     }
 
     fn await_body(

@@ -50,7 +50,7 @@ impl Connection {
                 turn.count(Count::EnvelopeDecoded);
                 let ttl_s = turn.snapshot.limits.session_ttl.as_secs();
                 let expires_s = claims.issued_at_s.saturating_add(ttl_s);
-                turn.work.spent.insert(claims.nonce, expires_s, turn.now.unix_s());
+                turn.work.spent.end_session(claims.nonce, expires_s, turn.now.unix_s());
                 turn.work.hub.end_session(owner_of(&claims));
                 respond::answer_empty(turn, listener, 204, caller.exchange, &[]);
                 self.answered(caller.exchange, turn);

@@ -10,7 +10,7 @@ use crate::pipeline::authorize::find_resource;
 use crate::pipeline::envelope::Request;
 use crate::pipeline::framing::Delivery;
 use crate::pipeline::hub::key::Key;
-use crate::pipeline::hub::listen::{LISTEN_NAMES_MAX, Listen, Lists};
+use crate::pipeline::hub::listen::{LISTEN_NAMES_MAX, Listen, Lists, URI_BYTES_MAX};
 use crate::pipeline::hub::stream::{EventKind, Role};
 use crate::pipeline::respond::Refusal;
 use crate::pipeline::turn::Turn;
@@ -71,6 +71,9 @@ fn names<'i>(filter: Value<'_, 'i>, name: &'static str) -> Result<Vec<&'i str>, 
     let mut names = Vec::new();
     for value in list.elements() {
         let text = value.as_str().ok_or(Refusal::Params("a name must be a string"))?;
+        if text.len() > URI_BYTES_MAX {
+            return Err(Refusal::Params("a name is too long to be subscribed to"));
+        }
         if !names.contains(&text) {
             names.push(text);
         }

@@ -6,6 +6,7 @@ use super::{Dispatched, Visitor, result};
 use crate::pipeline::authenticate::Principal;
 use crate::pipeline::authorize::find_resource;
 use crate::pipeline::envelope::Request;
+use crate::pipeline::hub::listen::URI_BYTES_MAX;
 use crate::pipeline::respond::Refusal;
 use crate::pipeline::seal::principal_digest;
 use crate::pipeline::turn::Turn;
@@ -59,12 +60,17 @@ pub(super) fn subscribe<'i>(
     let uri = uri.ok_or(Refusal::Params("uri must be a string"))?;
     let claims = request.session.ok_or(Refusal::SessionMissing)?;
     let is_wanted = request.method == Method::Subscribe;
+    if is_wanted && uri.len() > URI_BYTES_MAX {
+        return Err(Refusal::Params("the uri is too long to be subscribed to"));
+    }
     let (policy, registry) = (&turn.snapshot.policy, &turn.snapshot.registry);
     if is_wanted && find_resource(policy, registry, visitor.principal.roles, uri).is_none() {
         return Err(Refusal::ResourceNotFound { uri, era: request.revision.era() });
     }
     let (owner, nonce, now) = (visitor.owner(request), turn.nonce(), turn.now);
-    turn.work.hub.subscribe(owner, claims.shard, uri, is_wanted, nonce, now);
+    if !turn.work.hub.subscribe(owner, claims.shard, uri, is_wanted, nonce, now) {
+        return Err(Refusal::Overloaded);
+    }
     result::encode_empty(&mut turn.work.body, request);
     Ok(Dispatched::Answered(ANSWERED))
 }

@@ -17,6 +17,7 @@ use crate::pipeline::spent::Use;
 use crate::pipeline::turn::Turn;
 use crate::tools::Context;
 use crate::wire::json::Value;
+use crate::wire::json::encode::encode_str;
 
 /// Longest state that is made or opened. Bytes of its text.
 const STATE_BYTES_MAX: usize = 64 * 1024;
@@ -81,9 +82,9 @@ pub(in crate::pipeline) fn bind(request: &Request<'_, '_>, principal: &str, reus
             continue;
         }
         bytes.clear();
-        bytes.push(0);
-        bytes.extend_from_slice(key.as_bytes());
-        bytes.push(0);
+        // As JSON, which ends where it ends: a key that looks like several members must not digest as they do.
+        encode_str(&mut bytes, key);
+        bytes.push(b':');
         value.encode(&mut bytes);
         digest.update(&bytes);
     }
@@ -150,7 +151,7 @@ fn open_state(text: Value<'_, '_>, binding: &Binding, turn: &Turn<'_>) -> Result
     }
     match state.reuse {
         Reuse::Allowed => Ok(state),
-        Reuse::Refused => match turn.work.spent.insert(state.nonce, state.expires_at_s, now_s) {
+        Reuse::Refused => match turn.work.spent.use_state(state.nonce, state.expires_at_s, now_s) {
             Use::First => Ok(state),
             Use::Again => Err(refused()),
         },

@@ -48,6 +48,9 @@ pub enum Change {
     },
 }
 
+/// Longest URI that can be subscribed to; it is kept as long as the subscription. Bytes.
+pub const URI_BYTES_MAX: usize = 2048;
+
 /// One subscription.
 #[derive(Clone, Debug)]
 pub struct Listen {

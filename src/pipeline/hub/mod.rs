@@ -7,6 +7,7 @@ pub mod key;
 pub mod listen;
 pub mod parcel;
 mod remote;
+mod room;
 mod session;
 pub mod stream;
 pub mod task;
@@ -27,7 +28,7 @@ use crate::wire::jsonrpc::OwnedId;
 
 use key::{Key, Owner};
 use listen::{Change, Listen};
-use parcel::{ClientAnswer, PARCELS_MAX, Parcel};
+use parcel::{ClientAnswer, NEWS_MAX, PARCELS_MAX, Parcel};
 use session::Session;
 use stream::{Due, EventKind, Read, Role, Stream};
 use task::Task;
@@ -75,6 +76,8 @@ pub struct Hub {
     levels_by_age: VecDeque<[u8; 16]>,
     tasks: Slab<Task>,
     tickets: u64,
+    /// Nothing new that would not end by itself.
+    is_draining: bool,
     /// Jobs that were started in this turn; the shard gives each a task of its own.
     jobs: Vec<Job>,
     outgoing: VecDeque<(u16, Parcel)>,
@@ -96,6 +99,7 @@ impl Hub {
             levels_by_age: VecDeque::new(),
             tasks: Slab::new(),
             tickets: 0,
+            is_draining: false,
             jobs: Vec::new(),
             outgoing: VecDeque::new(),
         }
@@ -110,6 +114,13 @@ impl Hub {
             tasks_max: share(limits.tasks_max),
             resume_window_ms: u64::try_from(limits.resume_window.as_millis()).unwrap_or(u64::MAX),
         };
+    }
+
+    /// Has every reader look again, for what a reload may have taken away.
+    pub(super) fn rouse(&mut self) {
+        for (_, stream) in &mut self.streams {
+            stream.rouse();
+        }
     }
 
     /// Jobs that want a task of their own.
@@ -147,12 +158,17 @@ impl Hub {
         self.jobs.push(job);
     }
 
-    fn send(&mut self, shard: u16, parcel: Parcel) {
-        if shard >= self.shards || self.outgoing.len() >= PARCELS_MAX {
+    /// Whether the parcel is on its way.
+    fn send(&mut self, shard: u16, parcel: Parcel) -> bool {
+        // What readers wait for is bounded by the readers there may be, and has room that news does not fill.
+        let parcels_max = if parcel.is_awaited() { PARCELS_MAX } else { NEWS_MAX };
+        let is_sent = shard < self.shards && self.outgoing.len() < parcels_max;
+        if is_sent {
+            self.outgoing.push_back((shard, parcel));
+        } else {
             self.events.count(Count::HubDropped);
-            return;
         }
-        self.outgoing.push_back((shard, parcel));
+        is_sent
     }
 
     pub(super) fn broadcast(&mut self, parcel: &Parcel) {
@@ -172,20 +188,14 @@ impl Hub {
         nonce: u128,
         now: Now,
     ) -> Option<Key> {
-        if self.streams.len() >= self.bounds.streams_max && !self.make_room() {
-            self.events.count(Count::HubFull);
+        if self.is_draining && !matches!(role, Role::Call { .. }) {
+            return None;
+        }
+        if self.streams.len() >= self.bounds.streams_max && !self.make_room(owner.principal) {
             return None;
         }
         let slot = self.streams.insert(Stream::new(nonce, owner, role, answers, now.ms));
         Some(self.key(slot, nonce))
-    }
-
-    /// Forgets the stream that has waited longest for a reader to come back, if one may be forgotten.
-    fn make_room(&mut self) -> bool {
-        let waiting = self.streams.iter().filter(|(_, stream)| stream.is_over() && !stream.has_reader());
-        let Some((slot, _)) = waiting.min_by_key(|(_, stream)| stream.idle_since_ms) else { return false };
-        self.streams.remove(slot);
-        true
     }
 
     fn key(&self, slot: usize, nonce: u128) -> Key {
@@ -239,8 +249,11 @@ impl Hub {
     pub(super) fn push(&mut self, key: Key, kind: EventKind, bytes: Vec<u8>, now: Now) {
         let events_max = self.bounds.events_max;
         let Some(stream) = self.find(key) else { return };
-        stream.idle_since_ms = now.ms;
         let (dropped, due) = stream.push(kind, bytes, events_max);
+        // A stream that nobody reads must not be kept for what comes to it.
+        if stream.is_over() {
+            stream.idle_since_ms = now.ms;
+        }
         self.count_dropped(dropped);
         self.settle(key, due);
     }
@@ -296,12 +309,14 @@ impl Hub {
         self.key(slot, nonce)
     }
 
-    /// A question is no longer open.
-    pub(super) fn forget(&mut self, question: Key) {
-        let Ok(slot) = usize::try_from(question.slot) else { return };
-        if self.questions.get(slot).is_some_and(|open| open.nonce == question.nonce) {
+    /// A question is no longer open; whether it was.
+    pub(super) fn forget(&mut self, question: Key) -> bool {
+        let Ok(slot) = usize::try_from(question.slot) else { return false };
+        let is_open = self.questions.get(slot).is_some_and(|open| open.nonce == question.nonce);
+        if is_open {
             self.questions.remove(slot);
         }
+        is_open
     }
 
     fn answer(&mut self, question: Key, owner: Owner, answer: ClientAnswer) {
@@ -357,8 +372,8 @@ impl Hub {
 
     /// The reader of a stream that can be resumed is sent away, to come back for the rest.
     pub(super) fn release_reader(&mut self, key: Key) {
-        if let Some(stream) = self.find(key) {
-            stream.release();
+        if let Some(away) = self.find(key).and_then(Stream::release) {
+            self.dismiss(away, key);
         }
     }
 
@@ -391,15 +406,27 @@ impl Hub {
         }
     }
 
+    /// What a stream tells of resources is told of these only.
+    pub(super) fn narrow(&mut self, key: Key, may_read: impl Fn(&str) -> bool) {
+        match self.find(key).map(|stream| &mut stream.role) {
+            Some(Role::Listen(Listen { resources: told, .. }) | Role::Session { subscriptions: told }) => {
+                told.retain(|uri| may_read(uri));
+            }
+            Some(Role::Call { .. } | Role::Mirror { .. }) | None => {}
+        }
+    }
+
     /// Ends every stream that would not end by itself, each with what its client expects at the end.
     pub(super) fn drain(&mut self, now: Now) {
+        self.is_draining = true;
         let keys: Vec<(Key, Option<Listen>)> = self
             .streams
             .iter()
             .filter_map(|(slot, stream)| match &stream.role {
                 Role::Listen(listen) => Some((self.key(slot, stream.nonce), Some(listen.clone()))),
-                Role::Session { .. } => Some((self.key(slot, stream.nonce), None)),
-                Role::Call { .. } | Role::Mirror { .. } => None,
+                // A mirror's source may be on a shard that has ended already.
+                Role::Session { .. } | Role::Mirror { .. } => Some((self.key(slot, stream.nonce), None)),
+                Role::Call { .. } => None,
             })
             .collect();
         for (key, listen) in keys {

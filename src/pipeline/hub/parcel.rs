@@ -13,6 +13,8 @@ use crate::wire::jsonrpc::OwnedId;
 
 /// Parcels that may wait for one shard.
 pub const PARCELS_MAX: usize = 4096;
+/// Of those on their way out, how many may be news, which a client can send as many of as it likes.
+pub const NEWS_MAX: usize = PARCELS_MAX / 2;
 
 /// What a client answered to a request of ours: a result as JSON, or an error.
 pub type ClientAnswer = Result<Vec<u8>, (i64, String)>;
@@ -100,6 +102,25 @@ pub enum Parcel {
     Task(TaskRequest),
     /// A session is over.
     EndSession(Owner),
+}
+
+impl Parcel {
+    /// Whether somebody waits for what comes of it, and would wait for ever.
+    pub(super) fn is_awaited(&self) -> bool {
+        match self {
+            Self::Pull { .. }
+            | Self::PullSession { .. }
+            | Self::Events { .. }
+            | Self::Detach { .. }
+            | Self::Task(_)
+            | Self::EndSession(_) => true,
+            Self::Answer { .. }
+            | Self::Cancel { .. }
+            | Self::Level { .. }
+            | Self::Subscribe { .. }
+            | Self::Change(_) => false,
+        }
+    }
 }
 
 /// What follows pulled messages.

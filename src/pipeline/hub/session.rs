@@ -81,7 +81,7 @@ impl Hub {
         }
     }
 
-    /// A session wants to be told of a resource, or no longer.
+    /// A session wants to be told of a resource, or no longer; whether that has been noted or is on its way.
     pub(in crate::pipeline) fn subscribe(
         &mut self,
         owner: Owner,
@@ -90,13 +90,13 @@ impl Hub {
         is_wanted: bool,
         nonce: u128,
         now: Now,
-    ) {
+    ) -> bool {
         let home = self.home(shard);
         if home == self.shard {
             self.note_subscription(owner, uri.into(), is_wanted, nonce, now);
-        } else {
-            self.send(home, Parcel::Subscribe { owner, uri: uri.into(), is_wanted, nonce });
+            return true;
         }
+        self.send(home, Parcel::Subscribe { owner, uri: uri.into(), is_wanted, nonce })
     }
 
     pub(super) fn note_level(&mut self, session: [u8; 16], level: LogLevel) {

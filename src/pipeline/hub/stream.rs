@@ -113,6 +113,8 @@ pub(super) struct Stream {
     fetched_seq: u64,
     /// Answers that are still to come; the stream is over after the last.
     answers_left: usize,
+    /// It was made for one answer.
+    is_for_one: bool,
     is_over: bool,
     /// The reader is to go.
     lets_go: bool,
@@ -132,6 +134,7 @@ impl Stream {
             last_seq: 0,
             fetched_seq: 0,
             answers_left: answers,
+            is_for_one: answers == 1,
             is_over: false,
             lets_go: false,
             reader: Reader::Nobody,
@@ -142,6 +145,11 @@ impl Stream {
     /// Appends a message; how many notifications were dropped for it, and what is due.
     pub(super) fn push(&mut self, kind: EventKind, bytes: Vec<u8>, events_max: usize) -> (usize, Due) {
         self.last_seq += 1;
+        // One of several answers has no status of its own: the stream of all of them has.
+        let kind = match kind {
+            EventKind::Answer { .. } if !self.is_for_one => EventKind::Answer { status: 200 },
+            EventKind::Answer { .. } | EventKind::Notification | EventKind::Question => kind,
+        };
         let event = Event { seq: self.last_seq, kind, bytes };
         self.append(event, events_max)
     }
@@ -179,11 +187,24 @@ impl Stream {
     }
 
     /// Sends the reader away once it has had what there is, if it may come back. One that is about to come goes too.
-    pub(super) fn release(&mut self) {
-        if self.is_retained() {
-            self.lets_go = true;
-            let _ = self.tell();
+    /// A reader on another shard is returned when it has had all; one that has not is let be.
+    pub(super) fn release(&mut self) -> Option<Key> {
+        if !self.is_retained() {
+            return None;
         }
+        match self.reader {
+            Reader::There { to, wants_after: Some(_) } => {
+                self.reader = Reader::Nobody;
+                return Some(to);
+            }
+            Reader::There { wants_after: None, .. } => {}
+            Reader::Here { .. } | Reader::Nobody => {
+                self.lets_go = true;
+                let due = self.tell();
+                debug_assert!(due == Due::Nothing, "only a reader on another shard is owed a parcel");
+            }
+        }
+        None
     }
 
     /// No more messages.
@@ -213,6 +234,15 @@ impl Stream {
                 Some(after) => Due::Send { to: *to, after },
                 None => Due::Nothing,
             },
+        }
+    }
+
+    /// Has a reader on this shard look again.
+    pub(super) fn rouse(&mut self) {
+        if let Reader::Here { waker, .. } = &mut self.reader
+            && let Some(waker) = waker.take()
+        {
+            waker.wake();
         }
     }
 
@@ -287,6 +317,18 @@ impl Stream {
             self.idle_since_ms = now_ms;
         }
         is_mine
+    }
+
+    /// Nobody reads any more; a reader on this shard is woken to see it, one on another is returned.
+    pub(super) fn dismiss(&mut self) -> Option<Key> {
+        match std::mem::replace(&mut self.reader, Reader::Nobody) {
+            Reader::Here { waker: Some(waker), .. } => {
+                waker.wake();
+                None
+            }
+            Reader::There { to, .. } => Some(to),
+            Reader::Here { waker: None, .. } | Reader::Nobody => None,
+        }
     }
 
     /// The reader on another shard goes.

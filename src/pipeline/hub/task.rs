@@ -12,8 +12,8 @@ use super::Hub;
 use super::key::{Key, Owner};
 use super::listen::Change;
 use super::parcel::{Parcel, TaskOperation, TaskRequest, Then};
+use super::room::{Holding, Loss};
 use super::stream::{Event, EventKind};
-use crate::pipeline::event::Count;
 use crate::pipeline::respond::{Refusal, encode_refusal};
 use crate::pipeline::turn::Now;
 use crate::tools::Context;
@@ -79,6 +79,16 @@ pub(super) struct Task {
 }
 
 impl Task {
+    pub(super) fn holding(&self, slot: usize) -> Holding {
+        let loss = if self.status.is_terminal() { Loss::Rest } else { Loss::Use };
+        Holding { slot, principal: self.principal, loss, since_ms: self.updated_unix_ms }
+    }
+
+    /// Whoever works for it may stop.
+    pub(super) fn cancel(&self) {
+        self.context.cancel();
+    }
+
     /// Appends the members that every view of a task has, separated by commas.
     fn encode_members(&self, out: &mut Vec<u8>, key: Key) {
         out.extend_from_slice(b"\"taskId\":");
@@ -126,7 +136,7 @@ fn rfc3339(unix_ms: u64) -> String {
 }
 
 impl Hub {
-    /// Makes a task; nothing when there are too many. Those that are over make room.
+    /// Makes a task; nothing when there are too many and none may give way.
     pub(in crate::pipeline) fn create_task(
         &mut self,
         owner: Owner,
@@ -135,13 +145,8 @@ impl Hub {
         nonce: u128,
         now: Now,
     ) -> Option<Key> {
-        if self.tasks.len() >= self.bounds.tasks_max {
-            let over = self.tasks.iter().filter(|(_, task)| task.status.is_terminal());
-            let Some((oldest, _)) = over.min_by_key(|(_, task)| task.updated_unix_ms) else {
-                self.events.count(Count::HubFull);
-                return None;
-            };
-            self.tasks.remove(oldest);
+        if self.tasks.len() >= self.bounds.tasks_max && !self.make_room_for_task(owner.principal) {
+            return None;
         }
         let slot = self.tasks.insert(Task {
             nonce,
@@ -204,7 +209,12 @@ impl Hub {
         if request.task.shard == self.shard {
             self.task_request(request, ending, now);
         } else if request.task.shard < self.shards {
-            self.send(request.task.shard, Parcel::Task(request));
+            let (id, to) = (request.id.clone(), request.to);
+            if !self.send(request.task.shard, Parcel::Task(request)) {
+                let mut bytes = Vec::new();
+                encode_refusal(&mut bytes, &Refusal::Overloaded, Some(id.as_id()));
+                self.push(to, EventKind::Answer { status: Refusal::Overloaded.row().status }, bytes, now);
+            }
         } else {
             self.answer_task(&request, None, ending, now);
         }

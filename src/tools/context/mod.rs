@@ -233,10 +233,12 @@ impl Context {
             if self.is_cancelled() {
                 remote.cancel();
             }
+            if let Some(waker) = &*self.shared.waker.borrow() {
+                remote.listen(waker);
+            }
             Arc::new(remote)
         });
-        let waker = self.shared.waker.borrow().clone();
-        BlockingContext::new(self.shared.principal.clone(), remote.clone(), waker)
+        BlockingContext::new(self.shared.principal.clone(), remote.clone())
     }
 
     /// The answer to `ask`, which is sent under `key` unless the answer is known already.
@@ -274,6 +276,9 @@ impl Context {
         let is_known = self.shared.waker.borrow().as_ref().is_some_and(|known| known.will_wake(waker));
         if !is_known {
             *self.shared.waker.borrow_mut() = Some(waker.clone());
+        }
+        if let Some(remote) = &*self.shared.remote.borrow() {
+            remote.listen(waker);
         }
         future.poll(&mut std::task::Context::from_waker(waker))
     }

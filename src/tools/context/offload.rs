@@ -72,6 +72,8 @@ pub(super) struct Remote {
     wants_progress: bool,
     log_level: Option<LogLevel>,
     is_cancelled: AtomicBool,
+    /// Who polls the call now: the first poll is its connection's, the others are a task's.
+    waker: AtomicWaker,
     emissions: ArrayQueue<Emission>,
 }
 
@@ -81,8 +83,13 @@ impl Remote {
             wants_progress,
             log_level,
             is_cancelled: AtomicBool::new(false),
+            waker: AtomicWaker::new(),
             emissions: ArrayQueue::new(EMISSIONS_MAX),
         }
+    }
+
+    pub(super) fn listen(&self, waker: &Waker) {
+        self.waker.register(waker);
     }
 
     pub(super) fn cancel(&self) {
@@ -106,20 +113,16 @@ impl Remote {
 pub struct BlockingContext {
     principal: Arc<str>,
     remote: Arc<Remote>,
-    /// Who polls the call; a job is one task for life, so this stays the right one.
-    waker: Option<Waker>,
 }
 
 impl BlockingContext {
-    pub(super) fn new(principal: Arc<str>, remote: Arc<Remote>, waker: Option<Waker>) -> Self {
-        Self { principal, remote, waker }
+    pub(super) fn new(principal: Arc<str>, remote: Arc<Remote>) -> Self {
+        Self { principal, remote }
     }
 
     fn send(&self, emission: Emission) {
         self.remote.emissions.force_push(emission);
-        if let Some(waker) = &self.waker {
-            waker.wake_by_ref();
-        }
+        self.remote.waker.wake();
     }
 
     /// The id of who is calling.

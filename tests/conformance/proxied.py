@@ -56,7 +56,8 @@ class Proxied:
 
     async def relay(self, reader, writer):
         named = "localhost" if self.inside else None
-        with contextlib.suppress(OSError):
+        # The end of the relay cancels this, of which the library would complain.
+        with contextlib.suppress(OSError, asyncio.CancelledError):
             to_server = await asyncio.open_connection("127.0.0.1", self.target, ssl=self.inside, server_hostname=named)
             ends = {writer, to_server[1]}
             self.open |= ends

@@ -27,6 +27,6 @@ SPOILED = {
     "resumption": ("legacy", b"Reconnection test completed", b"Reconnection test complexed", "closed|reconnection"),
     "cut": ("legacy", b"\nid: ", b"\nie: ", "cut|closed|reconnection|stream|timed? ?out"),
     "late": ("legacy", b"Computed late in", b"Computed lite in", "cut"),
-    "round": ("modern", b'"resultType":"input_required"', b'"resultType":"input_acquired"', "input_acquired|asks|prompt|model|question"),
+    "round": ("modern", b'"resultType":"input_required"', b'"resultType":"input_acquired"', "acquired|asks|prompt|model"),
     "state": ("modern", b'"requestState":"', b'"requestStete":"', "confirm|state|question|asks|result"),
 }

@@ -29,7 +29,7 @@ KEYS = CACHE / "conformance" / "keys.toml"
 class Server:
     """A server of one configuration that accepts; `close` stops it and expects exit 0."""
 
-    def __init__(self, binary, config, listener, origins):
+    def __init__(self, binary, config, listener, origins, settings=()):
         # Host and Origin that are admitted must be known before the start, so the port is chosen here.
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -37,6 +37,7 @@ class Server:
         named = json.dumps([f"{scheme}://{host}:{port}" for scheme in origins for host in ("127.0.0.1", "localhost")])
         command = [str(binary), "run", "--config", str(HERE / config)]
         command += ["--set", f"listeners.{listener}.address=127.0.0.1:{port}", "--set", f"listeners.{listener}.origins={named}"]
+        command += [part for setting in settings for part in ("--set", setting)]
         self.ca_file = self.token = None
         self.lines = collections.deque(maxlen=100)
         self.url = None
@@ -89,8 +90,8 @@ def plain():
     return contextlib.closing(Server(build(), "server.toml", "http", ["http"]))
 
 
-def secure():
-    """TLS and a bearer token."""
+def secure(*settings):
+    """TLS and a bearer token; settings are like "mcp.page_size=10"."""
     sh(TOP / "scripts" / "need", "openssl")
     sh(TOP / "scripts" / "certs", stdout=subprocess.DEVNULL)
     pepper, token = secrets.token_hex(32), secrets.token_urlsafe(32)
@@ -99,6 +100,6 @@ def secure():
     KEYS.write_text(f'[[keys]]\nid = "suite"\nhash = "{mac}"\nroles = ["everything"]\n')
     os.environ["MCPRING_CONFORMANCE_PEPPER"] = pepper
     # The suite writes origins of http, whatever the scheme of the URL it was given.
-    server = Server(build(), "secure.toml", "https", ["https", "http"])
+    server = Server(build(), "secure.toml", "https", ["https", "http"], settings)
     server.ca_file, server.token = TOP / "certs" / "generated" / "ca.crt", token
     return contextlib.closing(server)

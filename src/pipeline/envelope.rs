@@ -193,8 +193,11 @@ pub fn decode_batch<'t, 'i>(
         return Err(NO_BATCH);
     }
     let claims = session(headers, principal, sessions)?;
-    if claims.revision != Revision::V20250326 || root.elements().next().is_none() {
+    if claims.revision != Revision::V20250326 {
         return Err(NO_BATCH);
+    }
+    if root.elements().next().is_none() {
+        return Err(Refusal::Envelope(EnvelopeError::BatchSize));
     }
     Ok(Some(root.elements()))
 }

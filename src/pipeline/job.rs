@@ -81,6 +81,8 @@ pub struct Job {
     emissions: Vec<Emission>,
     /// Questions to the client that are out.
     questions: Vec<(Box<str>, Key)>,
+    /// Questions whose answer comes too late from now on.
+    given_up: Vec<Key>,
     ended: Option<Result<Reply, CallFailure>>,
 }
 
@@ -112,6 +114,7 @@ impl Job {
             is_answered: false,
             emissions: Vec::new(),
             questions: Vec::new(),
+            given_up: Vec::new(),
             ended: None,
         }
     }
@@ -227,8 +230,9 @@ impl Job {
         let now_ms = turn.now.ms;
         if now_ms >= self.deadline_ms && self.has_open_questions {
             // The client owes answers; its time is up, not the handler's.
-            for (key, _) in &self.questions {
+            for (key, question) in &self.questions {
                 self.context.answer(key, Err(AskError::TimedOut));
+                self.given_up.push(*question);
             }
         }
         self.context.advance(now_ms);
@@ -290,6 +294,13 @@ impl Job {
     }
 
     fn send_all(&mut self, turn: &mut Turn<'_>) {
+        // MCP 2025-11-25, lifecycle: whoever gives up on a request says so.
+        for question in self.given_up.drain(..) {
+            if let Output::Stream(stream) = self.output {
+                let bytes = message::encode_cancelled(&question.encode());
+                turn.work.hub.push(stream, EventKind::Notification, bytes, turn.now);
+            }
+        }
         for emission in std::mem::take(&mut self.emissions) {
             self.send(emission, turn);
         }

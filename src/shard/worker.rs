@@ -104,6 +104,8 @@ async fn live(start: Start, ready: &mpsc::Sender<io::Result<()>>) {
             shard.read(letter);
         }
         shard.read_parcels();
+        // What was read may be answered.
+        shard.settle();
         if shard.is_draining.get() && shard.connections.borrow().is_empty() {
             return Poll::Ready(());
         }

@@ -108,7 +108,7 @@ pub enum Outcome<'t, 'i> {
 pub enum EnvelopeError {
     /// An array: batches ended with revision 2025-03-26.
     Batch,
-    /// More messages than a batch may have.
+    /// No message, or more than a batch may have.
     BatchSize,
     /// Neither object nor array.
     NotAnObject,
@@ -131,7 +131,7 @@ impl EnvelopeError {
     pub fn message(self) -> &'static str {
         match self {
             Self::Batch => "batches are not part of this protocol revision",
-            Self::BatchSize => "too many messages in one batch",
+            Self::BatchSize => "a batch has 1 to 64 messages",
             Self::NotAnObject => "a message is a JSON object",
             Self::DuplicateMember => "a member of the envelope stands twice",
             Self::Version => "jsonrpc must be \"2.0\"",

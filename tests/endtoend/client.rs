@@ -127,21 +127,31 @@ impl Client {
     }
 
     fn take_chunks(&mut self) -> Vec<u8> {
-        let mut body = Vec::new();
-        loop {
-            let end = loop {
-                match self.read.windows(2).position(|window| window == b"\r\n") {
-                    Some(at) => break at,
-                    None => assert!(self.fill(), "closed in the middle of a chunk"),
-                }
-            };
-            let line = self.take(end + 2);
-            let size = usize::from_str_radix(std::str::from_utf8(&line[..end]).unwrap(), 16).unwrap();
-            let chunk = self.take(size + 2);
-            body.extend_from_slice(&chunk[..size]);
-            if size == 0 {
-                return body;
+        std::iter::from_fn(|| self.chunk()).flatten().collect()
+    }
+
+    /// The next chunk of a body; nothing after the last.
+    pub(crate) fn chunk(&mut self) -> Option<Vec<u8>> {
+        let end = loop {
+            match self.read.windows(2).position(|window| window == b"\r\n") {
+                Some(at) => break at,
+                None => assert!(self.fill(), "closed in the middle of a chunk"),
             }
+        };
+        let line = self.take(end + 2);
+        let size = usize::from_str_radix(std::str::from_utf8(&line[..end]).unwrap(), 16).unwrap();
+        let mut chunk = self.take(size + 2);
+        chunk.truncate(size);
+        (size > 0).then_some(chunk)
+    }
+
+    /// The head of an answer whose body is then read in chunks.
+    pub(crate) fn head(&mut self) -> String {
+        loop {
+            if let Some(at) = self.read.windows(4).position(|window| window == b"\r\n\r\n") {
+                return String::from_utf8(self.read.drain(..at + 4).collect()).unwrap();
+            }
+            assert!(self.fill(), "closed in the middle of a head");
         }
     }
 

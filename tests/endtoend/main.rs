@@ -10,3 +10,5 @@ mod client;
 mod serving;
 #[cfg(test)]
 mod life;
+#[cfg(test)]
+mod sessions;

@@ -57,6 +57,8 @@ impl Ids {
 #[derive(Clone, Copy, Debug)]
 struct Remote {
     is_pulling: bool,
+    /// It is known where in the stream the reading begins.
+    has_begun: bool,
     owner: Owner,
 }
 
@@ -72,6 +74,7 @@ pub(super) struct Attachment {
     form: Form,
     ids: Ids,
     is_open: bool,
+    is_primed: bool,
     collected: Vec<u8>,
     alive_at_ms: u64,
 }
@@ -118,6 +121,7 @@ impl Connection {
             form: reading.form,
             ids: reading.ids,
             is_open: false,
+            is_primed: reading.ids != Ids::Primed,
             collected: Vec::new(),
             alive_at_ms: turn.now.ms.saturating_add(turn.snapshot.limits.keepalive_ms()),
         }));
@@ -175,7 +179,7 @@ impl Connection {
     ) -> bool {
         let Some(ticket) = turn.work.hub.attach(mirror, owner) else { return false };
         let reading = Reading { stream: mirror, owner, after, form: Form::Events, ids };
-        let remote = Some(Remote { is_pulling: true, owner });
+        let remote = Some(Remote { is_pulling: true, has_begun: false, owner });
         self.begin_reading(&reading, ticket, remote, fallback, caller, turn);
         true
     }
@@ -263,6 +267,7 @@ enum Step {
 impl Attachment {
     /// One message, or why there is none.
     fn step(&mut self, listener: &Listener, turn: &mut Turn<'_>) -> Step {
+        self.begin(turn);
         let work = &mut *turn.work;
         let (seq, kind) = match work.hub.read(self.stream, self.ticket, self.after, turn.waker) {
             Read::Event(event) => {
@@ -375,15 +380,35 @@ impl Attachment {
         let body = std::mem::take(&mut turn.work.body);
         respond::open_stream(turn, listener, self.caller.exchange, &[]);
         if self.ids == Ids::Primed {
-            // A remote stream's name is known with its first message, and that has an id itself.
-            if let Some(id) = self.event_id(turn) {
-                respond::send_event(turn, self.caller.exchange, Some(&id));
-            }
+            self.prime(turn);
             let mut retry = Vec::new();
             sse::encode_retry(&mut retry, turn.snapshot.limits.retry_ms());
             respond::send_raw(turn, self.caller.exchange, &retry);
         }
         turn.work.body = body;
+    }
+
+    /// A stream of another shard is read from the place that shard says.
+    fn begin(&mut self, turn: &mut Turn<'_>) {
+        let Some(remote) = self.remote.as_mut().filter(|remote| !remote.has_begun) else { return };
+        let Some(after) = turn.work.hub.mirror_begin(self.stream) else { return };
+        remote.has_begun = true;
+        self.after = self.after.max(after);
+        if self.is_open {
+            self.prime(turn);
+        }
+    }
+
+    /// The event with an id and no data, as soon as there is an id.
+    fn prime(&mut self, turn: &mut Turn<'_>) {
+        if self.is_primed {
+            return;
+        }
+        if let Some(id) = self.event_id(turn) {
+            self.is_primed = true;
+            turn.work.body.clear();
+            respond::send_event(turn, self.caller.exchange, Some(&id));
+        }
     }
 
     fn leave(self, turn: &mut Turn<'_>) {

@@ -42,6 +42,15 @@ pub(in crate::pipeline) fn encode_log(entry: &LogMessage) -> Vec<u8> {
     out
 }
 
+/// Tells a legacy client that its answer to a question is no longer awaited.
+pub(in crate::pipeline) fn encode_cancelled(id: &str) -> Vec<u8> {
+    let mut out =
+        b"{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\",\"params\":{\"requestId\":".to_vec();
+    encode_str(&mut out, id);
+    out.extend_from_slice(b",\"reason\":\"no answer in time\"}}");
+    out
+}
+
 /// A request of ours to a legacy client.
 pub(in crate::pipeline) fn encode_question(id: &str, ask: &Ask, revision: Revision) -> Vec<u8> {
     let mut out = b"{\"jsonrpc\":\"2.0\",\"id\":".to_vec();

@@ -337,7 +337,7 @@ impl Hub {
                 Some((stream, after)) => self.pulled(stream, owner, after, to),
                 None => self.dismiss(to, to),
             },
-            Parcel::Events { to, from, events, then } => self.mirrored(to, from, events, then),
+            Parcel::Events { to, from, after, events, then } => self.mirrored(to, from, after, events, then),
             Parcel::Detach { stream, to } => {
                 if let Some(stream) = self.find(stream) {
                     stream.detach_there(to, now.ms);

@@ -46,6 +46,8 @@ pub enum Parcel {
         to: Key,
         /// The stream it comes from.
         from: Key,
+        /// The place after which they come.
+        after: u64,
         /// Messages in order.
         events: Vec<Event>,
         /// What follows them.

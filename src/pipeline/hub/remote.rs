@@ -12,7 +12,11 @@ use crate::pipeline::turn::Now;
 impl Hub {
     /// Tells a reader on another shard that somebody else reads now.
     pub(super) fn dismiss(&mut self, reader: Key, from: Key) {
-        self.send(reader.shard, Parcel::Events { to: reader, from, events: Vec::new(), then: Then::Over });
+        self.send_events(reader, from, 0, Vec::new(), Then::Over);
+    }
+
+    fn send_events(&mut self, to: Key, from: Key, after: u64, events: Vec<Event>, then: Then) {
+        self.send(to.shard, Parcel::Events { to, from, after, events, then });
     }
 
     /// Sends a reader on another shard what it waits for.
@@ -22,14 +26,14 @@ impl Hub {
         let events = stream.copy_after(after, PULLED_BYTES_MAX);
         let last = events.last().map_or(after, |event| event.seq);
         let then = if stream.is_over() && !stream.holds_after(last) { Then::Over } else { Then::More };
-        self.send(to.shard, Parcel::Events { to, from: key, events, then });
+        self.send_events(to, key, after, events, then);
     }
 
     /// A local copy of what another shard sends; nothing when there are too many streams.
     pub(in crate::pipeline) fn mirror(&mut self, owner: Owner, nonce: u128, now: Now) -> Option<Key> {
         self.open(
             owner,
-            Role::Mirror { source: None, then: Then::More, has_news: false },
+            Role::Mirror { source: None, begins_after: None, then: Then::More, has_news: false },
             usize::MAX,
             nonce,
             now,
@@ -46,7 +50,7 @@ impl Hub {
 
     pub(super) fn pulled(&mut self, key: Key, owner: Owner, after: u64, to: Key) {
         let Some(stream) = self.find(key).filter(|stream| stream.owner == owner) else {
-            self.send(to.shard, Parcel::Events { to, from: key, events: Vec::new(), then: Then::Gone });
+            self.send_events(to, key, after, Vec::new(), Then::Gone);
             return;
         };
         let displaced = stream.attach_there(to, after);
@@ -56,21 +60,30 @@ impl Hub {
         }
         if is_due {
             self.serve(key, to, after);
+        } else {
+            // The reader learns the stream's name and its place in it, which a client needs to come back.
+            self.send_events(to, key, after, Vec::new(), Then::More);
         }
     }
 
-    pub(super) fn mirrored(&mut self, to: Key, from: Key, events: Vec<Event>, then: Then) {
+    pub(super) fn mirrored(&mut self, to: Key, from: Key, after: u64, events: Vec<Event>, then: Then) {
         let Some(stream) = self.find(to) else {
             // The reader has gone meanwhile; the stream must not wait for it.
             self.send(from.shard, Parcel::Detach { stream: from, to });
             return;
         };
-        if let Role::Mirror { source, then: known, has_news } = &mut stream.role {
-            (*source, *known, *has_news) = (Some(from), then, true);
+        if let Role::Mirror { source, begins_after, then: known, has_news } = &mut stream.role {
+            begins_after.get_or_insert(after);
+            (*source, *known) = (Some(from), then);
+            *has_news |= !events.is_empty();
         }
+        let events_are_none = events.is_empty();
         let mut due = Due::Nothing;
         for event in events {
             due = stream.append(event, usize::MAX).1;
+        }
+        if events_are_none {
+            due = stream.tell();
         }
         self.settle(to, due);
         match then {
@@ -84,6 +97,14 @@ impl Hub {
         match self.find(key).map(|stream| &stream.role) {
             Some(Role::Mirror { source, then, .. }) => (*source, *then),
             Some(Role::Call { .. } | Role::Listen(_) | Role::Session { .. }) | None => (None, Then::Gone),
+        }
+    }
+
+    /// The place after which a mirror's first messages come, once that is known.
+    pub(in crate::pipeline) fn mirror_begin(&mut self, key: Key) -> Option<u64> {
+        match self.find(key).map(|stream| &stream.role) {
+            Some(Role::Mirror { begins_after, .. }) => *begins_after,
+            Some(Role::Call { .. } | Role::Listen(_) | Role::Session { .. }) | None => None,
         }
     }
 

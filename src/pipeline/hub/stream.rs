@@ -62,6 +62,8 @@ pub enum Role {
         source: Option<Key>,
         /// What the source said last.
         then: Then,
+        /// The place after which the first messages come, once that is known.
+        begins_after: Option<u64>,
         /// Something has come that the reader has not been told of.
         has_news: bool,
     },
@@ -198,7 +200,7 @@ impl Stream {
         !matches!(self.reader, Reader::Nobody)
     }
 
-    fn tell(&mut self) -> Due {
+    pub(super) fn tell(&mut self) -> Due {
         match &mut self.reader {
             Reader::Nobody => Due::Nothing,
             Reader::Here { waker, .. } => {

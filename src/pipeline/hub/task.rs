@@ -274,7 +274,10 @@ impl Hub {
         } else {
             let events = vec![Event { seq: 1, kind, bytes }];
             let from = request.to;
-            self.send(request.to.shard, Parcel::Events { to: request.to, from, events, then: Then::Over });
+            self.send(
+                request.to.shard,
+                Parcel::Events { to: request.to, from, after: 0, events, then: Then::Over },
+            );
         }
     }
 

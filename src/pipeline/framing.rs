@@ -71,6 +71,8 @@ pub struct Caller {
     pub exchange: Exchange,
     /// Whether the answer may be an event stream.
     pub delivery: Delivery,
+    /// Whether the head of the response is out.
+    pub is_open: bool,
 }
 
 /// What forms of answer the client takes.

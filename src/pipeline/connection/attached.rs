@@ -111,6 +111,7 @@ impl Connection {
         turn: &mut Turn<'_>,
     ) {
         self.framing = Framing::Busy;
+        let is_open = caller.is_open;
         self.attached = Some(Box::new(Attachment {
             stream: reading.stream,
             ticket,
@@ -120,7 +121,7 @@ impl Connection {
             caller,
             form: reading.form,
             ids: reading.ids,
-            is_open: false,
+            is_open,
             is_primed: reading.ids != Ids::Primed,
             collected: Vec::new(),
             alive_at_ms: turn.now.ms.saturating_add(turn.snapshot.limits.keepalive_ms()),
@@ -199,8 +200,13 @@ impl Connection {
         if self.drain == Drain::Draining && !attached.is_open {
             attached.caller.exchange.persistence = Persistence::Close;
         }
-        if attached.form == Form::Events && !attached.is_open && attached.ids == Ids::Primed {
+        // A legacy client waits for the head before it takes its stream for open, however long nothing happens.
+        if attached.form == Form::Events && attached.ids != Ids::None {
             attached.open(listener, turn);
+            // A stream in place of one that is no more has not said its name.
+            if attached.remote.is_none() {
+                attached.prime(turn);
+            }
         }
         loop {
             if turn.work.answers.len() > ANSWERS_BYTES_MAX {
@@ -212,13 +218,15 @@ impl Connection {
                 Step::Wait => break,
                 Step::Done => return self.end_reading(*attached, turn),
                 Step::Elsewhere(owner, claims) => {
-                    let caller = attached.caller.clone();
+                    let mut caller = attached.caller.clone();
+                    // The head went out when the session's reader came.
+                    caller.is_open = attached.is_open;
+                    let exchange = caller.exchange;
                     attached.leave(turn);
-                    if !self.attach_session(owner, claims, None, caller.clone(), turn) {
-                        let refusal = respond::Refusal::Overloaded;
-                        respond::refuse(turn, listener, caller.exchange, &refusal, None);
+                    if !self.attach_session(owner, claims, None, caller, turn) {
+                        respond::close_stream(turn, exchange);
                         self.framing = Framing::Head(HeadScan::default());
-                        self.answered(caller.exchange, turn);
+                        self.answered(exchange, turn);
                     }
                     return;
                 }

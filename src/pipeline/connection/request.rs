@@ -174,7 +174,7 @@ impl Connection {
                 } else {
                     Count::AuthenticateAccepted
                 });
-                let caller = |delivery| Caller { principal, exchange, delivery };
+                let caller = |delivery| Caller { principal, exchange, delivery, is_open: false };
                 Ok(match asked {
                     Asked::Message(delivery) => Entry::Message(caller(delivery)),
                     Asked::SessionStream => Entry::SessionStream(caller(Delivery::Stream)),

@@ -280,7 +280,8 @@ async function rounds() {
   await says(tool("multi_round"), {}, "Ada likes teal", "two questions one after the other");
   await says("confirm_delete", { filename: "notes.txt" }, "Deleted notes.txt", "a question before a deed");
   const seen = [];
-  const hello = await text("test_streaming_elicitation", {}, { onprogress: ({ progress }) => seen.push(progress) });
+  // What the SDK itself reports of its rounds has no total.
+  const hello = await text("test_streaming_elicitation", {}, { onprogress: ({ progress, total }) => total && seen.push(progress) });
   same([hello, new Set(seen)], [[false, "Hello, Ada!"], new Set([0])], "progress, then a question");
   const { messages } = await client.getPrompt({ name: "test_input_required_result_prompt" });
   same(messages[0].content.text, "Use this context: rings", "a prompt that asks");
@@ -306,12 +307,12 @@ async function cancelling() {
   await says("greet", { name: "Ada" }, "Hello, Ada!", "and the next one is answered");
 }
 
-// The trigger is called and must be told as `method`; what it changes is an entry that comes and goes.
-async function told_of(trigger, method) {
+// The trigger is called and must be told; another client of the server may pull it too.
+async function toldOf(trigger, method) {
   told.changed.length = 0;
   await call(trigger);
-  await until(() => told.changed.length > 0, `the notification ${method}`);
-  same(told.changed, [method], method);
+  await until(() => told.changed.includes(method), `the notification ${method}`);
+  same(new Set(told.changed).has(method), true, method);
 }
 
 async function changing() {
@@ -324,24 +325,27 @@ async function changing() {
     await until(() => told.streams > 0, "the stream of the session");
     await client.subscribeResource({ uri: WATCHED });
   }
-  const before = await toolNames();
-  await told_of("test_trigger_tool_change", "notifications/tools/list_changed");
-  const after = await toolNames();
-  const came = "test_dynamic_tool";
-  same(after, before.includes(came) ? before.filter((name) => name !== came) : [...before, came], "the tool has come or gone");
-  await told_of("test_trigger_prompt_change", "notifications/prompts/list_changed");
+  const isThere = async () => (await toolNames()).includes("test_dynamic_tool");
+  const before = await isThere();
+  await toldOf("test_trigger_tool_change", "notifications/tools/list_changed");
+  for (let again = 0; again < 5 && (await isThere()) === before; again += 1) await call("test_trigger_tool_change");
+  same(await isThere(), !before, "the tool has come or gone");
+  await toldOf("test_trigger_prompt_change", "notifications/prompts/list_changed");
   await call("test_trigger_resource_update");
   await until(() => told.updated.length > 0, "the notification of the watched resource");
-  same(told.updated, [WATCHED], "a resource that is watched has changed");
+  same([...new Set(told.updated)], [WATCHED], "a resource that is watched has changed");
   if (listening) {
     await listening.close();
     same(await listening.closed, "local", "the subscription is closed");
-  } else {
-    await client.unsubscribeResource({ uri: WATCHED });
+    return;
   }
+  await client.unsubscribeResource({ uri: WATCHED });
+  // What comes on the same stream comes in order.
+  await toldOf("test_trigger_tool_change", "notifications/tools/list_changed");
+  told.updated.length = 0;
   await call("test_trigger_resource_update");
-  if (!MODERN) await told_of("test_trigger_tool_change", "notifications/tools/list_changed");
-  same(told.updated, [WATCHED], "and is watched no more");
+  await toldOf("test_trigger_tool_change", "notifications/tools/list_changed");
+  same(told.updated, [], "and is watched no more");
 }
 
 async function cut() {
@@ -372,7 +376,7 @@ async function resuming() {
   const before = told.streams;
   await cut();
   await until(() => told.streams > before, "the stream of the session again");
-  await told_of("test_trigger_tool_change", "notifications/tools/list_changed");
+  await toldOf("test_trigger_tool_change", "notifications/tools/list_changed");
 }
 
 async function leaving() {

@@ -39,6 +39,10 @@ enum Told {
     Tools,
     Prompts,
     Resource(String),
+    /// How many tokens the model may use.
+    Sample(Value),
+    /// A form.
+    Form(Value),
 }
 
 /// The client's side of the connection: it notes what it is told, and answers what it is asked.
@@ -71,6 +75,7 @@ impl ClientHandler for Noting {
         _: RequestContext<RoleClient>,
     ) -> Result<CreateMessageResult, ErrorData> {
         let asked = json(&asked).map_err(failed)?;
+        self.note(Told::Sample(asked["maxTokens"].clone()));
         let content = &asked["messages"][0]["content"];
         let said = content.get("text").unwrap_or(&content[0]["text"]);
         let text = format!("sampled for {}", said.as_str().unwrap_or("nothing"));
@@ -86,12 +91,20 @@ impl ClientHandler for Noting {
         _: RequestContext<RoleClient>,
     ) -> Result<ElicitResult, ErrorData> {
         let asked = json(&asked).map_err(failed)?;
+        self.note(Told::Form(asked["requestedSchema"]["properties"].clone()));
         let content = match asked["message"].as_str().unwrap_or_default() {
             "What is your name?" | "Step 1: What is your name?" => json!({ "name": "Ada" }),
             "Step 2: What is your favorite color?" => json!({ "color": "teal" }),
             "What context should the prompt use?" => json!({ "context": "rings" }),
             "Please confirm" => json!({ "ok": true }),
             "Who are you?" => json!({ "username": "ada", "email": "ada@example.org" }),
+            "Please review and update the form fields with defaults" => json!({
+                "name": "Ada", "age": 36, "score": 99.5, "status": "pending", "verified": false,
+            }),
+            "Please select options from the enum fields" => json!({
+                "untitledSingle": "option2", "titledSingle": "value3", "legacyEnum": "opt1",
+                "untitledMulti": ["option1", "option3"], "titledMulti": ["value1", "value2"],
+            }),
             "Decline this" => return made(json!({ "action": "decline" })).map_err(failed),
             other => return Err(failed(anyhow!("nobody knows an answer to {other}"))),
         };
@@ -250,8 +263,8 @@ impl Desk {
         let text = "This is a simple text response for testing.";
         self.says("test_simple_text", json!({}), text, "a text").await?;
         let image = self.result("test_image_content", json!({})).await?;
-        let (kind, data) = (&image["content"][0]["type"], image["content"][0]["data"].as_str());
-        same((kind, data.map(str::len)), (&json!("image"), Some(92)), "an image")?;
+        let (kind, data) = (&image["content"][0]["mimeType"], image["content"][0]["data"].as_str());
+        same((kind, data.map(str::len)), (&json!("image/png"), Some(92)), "an image")?;
         let sound = self.result("test_audio_content", json!({})).await?;
         same(&sound["content"][0]["mimeType"], &json!("audio/wav"), "a sound")?;
         let held = self.result("test_embedded_resource", json!({})).await?;
@@ -332,10 +345,12 @@ impl Desk {
         same(&completed["completion"]["values"], &json!(["paris", "park", "party"]), "completions")
     }
 
-    async fn asking(&self) -> Result<()> {
+    async fn asking(&mut self) -> Result<()> {
+        self.told_so_far();
         let none = || json!({});
         let wanted = "LLM response: sampled for a question";
         self.says("test_sampling", json!({ "prompt": "a question" }), wanted, "sampling").await?;
+        same(self.told_so_far(), vec![Told::Sample(json!(100))], "what the model is asked")?;
         let wanted = r#"User response: action=accept, content={"username":"ada","email":"ada@example.org"}"#;
         self.says("test_elicitation", json!({ "message": "Who are you?" }), wanted, "elicitation").await?;
         let asked = json!({ "message": "Decline this" });
@@ -433,14 +448,27 @@ impl Desk {
     async fn resuming(&mut self) -> Result<()> {
         let wanted = "Reconnection test completed successfully";
         self.says("test_reconnection", json!({}), wanted, "a call whose stream the server closed").await?;
+        let running = self.call("slow_compute", json!({ "seconds": 0.6, "label": "late" }));
+        let other = self.call("slow_compute", json!({ "seconds": 0.3, "label": "soon" }));
+        let cutting = async {
+            // The long call has begun before the short one, and the short one is over.
+            other.await?;
+            Ok(drop(TcpStream::connect(("127.0.0.1", cut_port()?))?))
+        };
+        let (late, ()) = tokio::try_join!(running, cutting)?;
+        same(late, (false, "Computed late in 0.6 s".to_owned()), "a quiet call whose stream was cut")?;
         self.told_so_far();
-        *self.cut.lock().await = Some(std::env::var("MCPRING_CUT")?.parse()?);
+        *self.cut.lock().await = Some(cut_port()?);
         let wanted = "Tool with progress executed successfully";
         self.says("test_tool_with_progress", json!({}), wanted, "a call whose stream was cut").await?;
         same(self.cut.lock().await.is_none(), true, "it was cut")?;
         let steps = [0.0, 50.0, 100.0].map(|step| Told::Progress(step, Some(100.0)));
         same(self.told_so_far(), steps.into(), "progress is told once, whatever is cut")
     }
+}
+
+fn cut_port() -> Result<u16> {
+    Ok(std::env::var("MCPRING_CUT")?.parse()?)
 }
 
 fn refused<T: Debug>(asked: Result<T, ServiceError>, code: i32, what: &str) -> Result<()> {

@@ -240,7 +240,7 @@ async function telling() {
   same(told.logs, wanted, "log messages");
 }
 
-async function asking() {
+async function questions() {
   await says("test_sampling", { prompt: "a question" }, "LLM response: sampled for a question", "sampling");
   same(told.asked.pop(), [1, "user", 100], "what the model is asked");
   await says("test_input_required_result_list_roots", {}, "Roots: file:///ada/root, file:///ada/other", "roots");
@@ -398,7 +398,7 @@ try {
   const spoken = client.getNegotiatedProtocolVersion?.() ?? transport.protocolVersion;
   same(spoken, REVISION, `revision ${spoken}`);
   if (!MODERN) await client.ping();
-  for (const step of [tools, mistakes, resources, prompts, telling, asking, rounds, cancelling, changing, resuming, leaving]) {
+  for (const step of [tools, mistakes, resources, prompts, telling, questions, rounds, cancelling, changing, resuming, leaving]) {
     where = step.name;
     await step();
   }

@@ -28,7 +28,7 @@ use tokio::sync::Mutex;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// Answers that every step must get within.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(20);
 const WATCHED: &str = "test://watched-resource";
 
 /// What the server told outside of answers.
@@ -182,10 +182,10 @@ async fn main() -> Result<()> {
     within(desk.mistakes()).await.context("mistakes")?;
     within(desk.resources()).await.context("resources")?;
     within(desk.prompts()).await.context("prompts")?;
-    within(desk.asking()).await.context("asking")?;
+    within(desk.questions()).await.context("questions")?;
     within(desk.telling()).await.context("telling")?;
     within(desk.cancelling()).await.context("cancelling")?;
-    within(desk.changing()).await.context("changing")?;
+    desk.changing().await.context("changing")?;
     if !desk.is_modern {
         within(desk.resuming()).await.context("resuming")?;
     }
@@ -241,13 +241,6 @@ impl Desk {
         same(self.call(tool, arguments).await?, (false, wanted.to_owned()), what)
     }
 
-    /// Waits until the server has told that; what else it tells is passed over.
-    async fn until(&mut self, wanted: Told, what: &str) -> Result<()> {
-        while self.told.recv().await.context("the session is over")? != wanted {}
-        println!("  ok: {what}");
-        Ok(())
-    }
-
     fn told_so_far(&mut self) -> Vec<Told> {
         std::iter::from_fn(|| self.told.try_recv().ok()).collect()
     }
@@ -285,6 +278,8 @@ impl Desk {
         same(self.call("test_error_handling", json!({})).await?, (true, said), "a tool's own error")?;
         let (failed, why) = self.call("greet", json!({})).await?;
         same((failed, why.contains("/name")), (true, true), "a missing argument is the tool's error")?;
+        let (failed, why) = self.call("greet", json!({ "name": 7 })).await?;
+        same((failed, why.contains("/name: 7 is not")), (true, true), "a wrong argument is named")?;
         refused(
             self.session.call_tool(made(json!({ "name": "no_such_tool" }))?).await,
             -32602,
@@ -345,7 +340,7 @@ impl Desk {
         same(&completed["completion"]["values"], &json!(["paris", "park", "party"]), "completions")
     }
 
-    async fn asking(&mut self) -> Result<()> {
+    async fn questions(&mut self) -> Result<()> {
         self.told_so_far();
         let none = || json!({});
         let wanted = "LLM response: sampled for a question";
@@ -363,13 +358,33 @@ impl Desk {
         let wanted = "Ada; sampled for Generate a greeting; file:///ada/root, file:///ada/other";
         self.says("test_input_required_result_multiple_inputs", none(), wanted, "three questions at once")
             .await?;
-        self.says(
-            "test_input_required_result_multi_round",
-            none(),
-            "Ada likes teal",
-            "two questions in a row",
-        )
-        .await
+        let rounds = "two questions in a row";
+        self.says("test_input_required_result_multi_round", none(), "Ada likes teal", rounds).await?;
+        self.forms().await
+    }
+
+    async fn forms(&mut self) -> Result<()> {
+        let begins = "Elicitation completed: action=accept, content=";
+        for (tool, field, wanted, content) in [
+            (
+                "test_elicitation_sep1034_defaults",
+                "/score/default",
+                json!(95.5),
+                r#"{"name":"Ada","age":36,"score":99.5,"status":"pending","verified":false}"#,
+            ),
+            (
+                "test_elicitation_sep1330_enums",
+                "/titledSingle/oneOf/2/title",
+                json!("Third Option"),
+                r#"{"untitledSingle":"option2","titledSingle":"value3","legacyEnum":"opt1","untitledMulti":["option1","option3"],"titledMulti":["value1","value2"]}"#,
+            ),
+        ] {
+            self.told_so_far();
+            self.says(tool, json!({}), &format!("{begins}{content}"), "the form is filled").await?;
+            let Some(Told::Form(fields)) = self.told_so_far().pop() else { bail!("{tool} shows no form") };
+            same(fields.pointer(field), Some(&wanted), &format!("the form of {tool}"))?;
+        }
+        Ok(())
     }
 
     async fn telling(&mut self) -> Result<()> {
@@ -415,28 +430,30 @@ impl Desk {
             self.session.subscribe(made(subscribed)?).await?;
         }
         self.told_so_far();
-        for (trigger, wanted) in [
-            ("test_trigger_tool_change", Told::Tools),
-            ("test_trigger_prompt_change", Told::Prompts),
-            ("test_trigger_resource_update", Told::Resource(WATCHED.to_owned())),
+        for (trigger, what, wanted) in [
+            ("test_trigger_tool_change", "notifications/tools/list_changed", Told::Tools),
+            ("test_trigger_prompt_change", "notifications/prompts/list_changed", Told::Prompts),
+            ("test_trigger_resource_update", "the watched resource", Told::Resource(WATCHED.to_owned())),
         ] {
             self.call(trigger, json!({})).await?;
-            let Some(listening) = &mut listening else {
-                self.until(wanted, trigger).await?;
-                continue;
-            };
-            loop {
-                let told = match listening.next().await?.context("the subscription is over")? {
-                    ServerNotification::ToolListChangedNotification(_) => Told::Tools,
-                    ServerNotification::PromptListChangedNotification(_) => Told::Prompts,
-                    ServerNotification::ResourceUpdatedNotification(told) => Told::Resource(told.params.uri),
-                    _ => continue,
-                };
-                if told == wanted {
-                    println!("  ok: {trigger}");
-                    break;
+            let coming = async {
+                let Some(listening) = &mut listening else { return until(&mut self.told, &wanted).await };
+                loop {
+                    let told = match listening.next().await?.context("the subscription is over")? {
+                        ServerNotification::ToolListChangedNotification(_) => Told::Tools,
+                        ServerNotification::PromptListChangedNotification(_) => Told::Prompts,
+                        ServerNotification::ResourceUpdatedNotification(told) => {
+                            Told::Resource(told.params.uri)
+                        }
+                        _ => continue,
+                    };
+                    if told == wanted {
+                        return Ok(());
+                    }
                 }
-            }
+            };
+            within(coming).await.context(what)?;
+            println!("  ok: {what}");
         }
         if let Some(mut listening) = listening {
             listening.cancel().await?;
@@ -469,6 +486,12 @@ impl Desk {
 
 fn cut_port() -> Result<u16> {
     Ok(std::env::var("MCPRING_CUT")?.parse()?)
+}
+
+/// Waits until the server has told that; what else it tells is passed over.
+async fn until(told: &mut UnboundedReceiver<Told>, wanted: &Told) -> Result<()> {
+    while told.recv().await.context("the session is over")? != *wanted {}
+    Ok(())
 }
 
 fn refused<T: Debug>(asked: Result<T, ServiceError>, code: i32, what: &str) -> Result<()> {

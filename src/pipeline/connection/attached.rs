@@ -223,7 +223,8 @@ impl Connection {
                     caller.is_open = attached.is_open;
                     let exchange = caller.exchange;
                     attached.leave(turn);
-                    if !self.attach_session(owner, claims, None, caller, turn) {
+                    let is_over = turn.work.spent.contains(claims.nonce, turn.now.unix_s());
+                    if is_over || !self.attach_session(owner, claims, None, caller, turn) {
                         respond::close_stream(turn, exchange);
                         self.framing = Framing::Head(HeadScan::default());
                         self.answered(exchange, turn);

@@ -11,7 +11,7 @@ use crate::pipeline::turn::Now;
 
 impl Hub {
     /// Tells a reader on another shard that somebody else reads now.
-    pub(super) fn dismiss(&mut self, reader: Key, from: Key) {
+    pub(in crate::pipeline) fn dismiss(&mut self, reader: Key, from: Key) {
         self.send_events(reader, from, 0, Vec::new(), Then::Over);
     }
 

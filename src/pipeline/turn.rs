@@ -10,6 +10,7 @@ use super::admit::Buckets;
 use super::buffers::Pool;
 use super::event::{Count, Events};
 use super::hub::Hub;
+use super::hub::key::Owner;
 use super::hub::listen::{Change, Lists};
 use super::hub::parcel::Parcel;
 use super::snapshot::Snapshot;
@@ -131,6 +132,18 @@ impl Workspace {
 
     /// Reads what another shard sent.
     pub fn receive(&mut self, parcel: Parcel, snapshot: &Snapshot, now: Now) {
+        // A session may be ended while word of it is under way: no stream of it begins after that.
+        let is_over = |owner: &Owner| self.spent.is_ended(owner.session, now.unix_s());
+        if let Parcel::PullSession { owner, to, .. } = &parcel
+            && is_over(owner)
+        {
+            return self.hub.dismiss(*to, *to);
+        }
+        if let Parcel::Subscribe { owner, .. } = &parcel
+            && is_over(owner)
+        {
+            return;
+        }
         self.hub.receive(parcel, &snapshot.modern_ending, now);
     }
 

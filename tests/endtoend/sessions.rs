@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 use crate::client::{Client, bearer, post};
 use crate::server::{Folder, KEY, Server};
 
+const REVISION: &str = "2025-11-25";
+
 /// One session, and where its server is.
 struct Session {
     port: u16,
@@ -20,15 +22,15 @@ struct Read {
 }
 
 impl Session {
-    fn open(port: u16) -> Self {
+    fn open(port: u16, revision: &str) -> Self {
         let body = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
-            "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}});
+            "protocolVersion": revision, "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}});
         let answer = Client::plain(port).ask(&post(&bearer(KEY), &body.to_string()));
         assert_eq!(answer.status, 200, "{answer:?}");
         let id = answer.head.lines().find_map(|line| line.strip_prefix("mcp-session-id: ")).unwrap();
         Self {
             port,
-            fields: format!("{}Mcp-Session-Id: {id}\r\nMCP-Protocol-Version: 2025-11-25\r\n", bearer(KEY)),
+            fields: format!("{}Mcp-Session-Id: {id}\r\nMCP-Protocol-Version: {revision}\r\n", bearer(KEY)),
         }
     }
 
@@ -88,7 +90,7 @@ fn a_stream_cut_anywhere_is_read_to_its_end_on_any_shard_without_gap_or_double()
         let server = with_shards(shards);
         let port = server.port("plain");
         for cut in 0..12 {
-            let session = Session::open(port);
+            let session = Session::open(port, REVISION);
             let mut seen = Read::default();
             // The priming event alone, or some of the reports.
             let mut client = session.count(7, 5, 15);
@@ -118,7 +120,7 @@ fn a_stream_cut_anywhere_is_read_to_its_end_on_any_shard_without_gap_or_double()
 fn a_session_is_heeded_and_ended_on_every_shard() {
     for shards in ["2", "8"] {
         let server = with_shards(shards);
-        let session = Session::open(server.port("plain"));
+        let session = Session::open(server.port("plain"), REVISION);
         let ping = json!({"jsonrpc": "2.0", "id": 2, "method": "ping"});
         for number in 0..16 {
             assert_eq!(session.ask(&ping).0, 200);
@@ -142,5 +144,29 @@ fn a_session_is_heeded_and_ended_on_every_shard() {
         }
         // Its stream has ended with it.
         read(&mut stream, usize::MAX, &mut Read::default());
+    }
+}
+
+#[test]
+fn a_session_is_listened_to_at_once_also_in_place_of_a_stream_that_is_no_more() {
+    let server = with_shards("2");
+    for revision in ["2025-03-26", "2025-06-18", "2025-11-25"] {
+        let session = Session::open(server.port("plain"), revision);
+        let gone = |shard: u8| format!("Last-Event-ID: {shard}-ff-{:032x}.1\r\n", 7);
+        let asked = [String::new(), gone(0), gone(1)].into_iter().cycle().take(12);
+        let mut streams: Vec<Client> = asked
+            .map(|fields| {
+                let mut stream = Client::plain(session.port);
+                stream.send(&session.without_body("GET", &fields));
+                assert!(stream.head().contains("text/event-stream"), "{revision} {fields}");
+                stream
+            })
+            .collect();
+        let mut ended = Client::plain(session.port);
+        assert_eq!(ended.ask(&session.without_body("DELETE", "")).status, 204);
+        for stream in &mut streams {
+            // Chunks to the end: no second head in between.
+            read(stream, usize::MAX, &mut Read::default());
+        }
     }
 }

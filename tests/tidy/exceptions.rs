@@ -26,9 +26,17 @@ pub(crate) struct Exception {
 }
 
 /// Kept short: ten of these mean that the law or the design is wrong.
-pub(crate) const EXCEPTIONS: &[Exception] = &[Exception {
-    law: "below_shard_nothing_touches_the_world",
-    path: "src/tools/catalog.rs",
-    found: "Mutex",
-    reason: "an author edits the catalogue from any thread; no request ever takes its lock",
-}];
+pub(crate) const EXCEPTIONS: &[Exception] = &[
+    Exception {
+        law: "below_shard_nothing_touches_the_world",
+        path: "src/tools/catalog.rs",
+        found: "Mutex",
+        reason: "an author edits the catalogue from any thread; no request ever takes its lock",
+    },
+    Exception {
+        law: "no_function_is_named_for_nothing",
+        path: "tests/conformance/rmcp-client/src/bin/features/noting.rs",
+        found: "fn get_info",
+        reason: "a trait of the client library under test has that name",
+    },
+];

@@ -3,9 +3,10 @@
 //! Never: a message after the answer; a message that another reader has had, unless the peer asks for it again.
 //! Next: `hub/stream.rs`, what is read.
 
+use super::form::{Form, Ids};
 use super::{ANSWERS_BYTES_MAX, Connection, Drain, listener_of};
 use crate::pipeline::event::Count;
-use crate::pipeline::framing::{Caller, Delivery, Framing};
+use crate::pipeline::framing::{Caller, Framing};
 use crate::pipeline::hub::key::{EventId, Key, Owner};
 use crate::pipeline::hub::parcel::Then;
 use crate::pipeline::hub::stream::{EventKind, Read};
@@ -13,47 +14,8 @@ use crate::pipeline::respond;
 use crate::pipeline::snapshot::{Listener, SlowReader};
 use crate::pipeline::turn::Turn;
 use crate::wire::http::head::{Persistence, Version};
-use crate::wire::mcp::Revision;
 use crate::wire::mcp::session::Claims;
 use crate::wire::sse;
-
-/// How what is read is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
-    /// One JSON body: the answer.
-    Json,
-    /// One JSON body: an array of answers.
-    JsonArray,
-    /// JSON if nothing comes before the answer, else events.
-    Either,
-    /// Events; an error that comes first is answered with its status.
-    Events,
-    /// Events; the stream opens as soon as it has a name, so that there is something to come back to.
-    Stream,
-}
-
-/// Whether events carry ids, so that the reader can come back for the rest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ids {
-    /// A modern stream ends with its connection.
-    None,
-    /// Each event has one.
-    Sent,
-    /// The same, and an empty event comes first, so that there is an id before there is news.
-    Primed,
-}
-
-impl Ids {
-    /// What clients of a revision understand.
-    // MCP 2025-11-25, Streamable HTTP: a stream begins with an event that has an id and no data. Older clients choke on it.
-    pub(super) fn of(revision: Revision) -> Self {
-        match revision {
-            Revision::V20260728 => Self::None,
-            Revision::V20251125 => Self::Primed,
-            Revision::V20250618 | Revision::V20250326 | Revision::V20241105 => Self::Sent,
-        }
-    }
-}
 
 /// A stream that another shard keeps.
 #[derive(Clone, Copy, Debug)]
@@ -248,7 +210,8 @@ impl Connection {
                     let (caller, until_s) = (attached.caller.clone(), attached.until_s);
                     self.framing = std::mem::replace(&mut attached.then, Framing::Busy);
                     attached.leave(turn);
-                    if !self.attach_session(owner, claims, None, caller.clone(), turn) {
+                    let is_over = turn.work.spent.is_ended(claims.nonce, turn.now.unix_s());
+                    if is_over || !self.attach_session(owner, claims, None, caller.clone(), turn) {
                         let refusal = respond::Refusal::Overloaded;
                         respond::refuse(turn, listener, caller.exchange, &refusal, None);
                         self.answered(caller.exchange, turn);
@@ -431,7 +394,9 @@ impl Attachment {
         if self.ids == Ids::None {
             return None;
         }
-        self.name(turn).map(|stream| EventId { stream, seq: self.after }.encode())
+        // A stream of another shard is read from the place that shard says, which is the place to come back to.
+        let seq = self.after.max(turn.work.hub.begins_after(self.stream));
+        self.name(turn).map(|stream| EventId { stream, seq }.encode())
     }
 
     /// The name of what is read; that of another shard's stream comes with its first parcel.
@@ -475,14 +440,5 @@ impl Attachment {
             turn.work.hub.send_detach(source, self.stream);
         }
         turn.work.hub.detach(self.stream, self.ticket, now);
-    }
-}
-
-/// How the answer of a request may be given.
-pub(super) fn form_of(delivery: Delivery) -> Form {
-    match delivery {
-        Delivery::Json => Form::Json,
-        Delivery::JsonOrStream => Form::Either,
-        Delivery::Stream => Form::Events,
     }
 }

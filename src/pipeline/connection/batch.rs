@@ -3,7 +3,8 @@
 //! Next: `message`, the line itself.
 
 use super::Connection;
-use super::attached::{Form, Ids, Reading};
+use super::attached::Reading;
+use super::form::{Form, Ids};
 use super::message::{decide, sessions};
 use super::note::Known;
 use crate::pipeline::admit::Payer;

@@ -2,7 +2,8 @@
 //! Never: a stage skipped; a tool found by a header.
 //! Next: the stages themselves, `envelope` first.
 
-use super::attached::{Form, Ids, Reading, form_of};
+use super::attached::Reading;
+use super::form::{Form, Ids, form_of};
 use super::note::Known;
 use super::{Connection, Drain, listener_of};
 use crate::pipeline::authorize::{Target, authorize};

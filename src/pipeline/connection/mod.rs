@@ -7,6 +7,7 @@ mod request;
 mod message;
 mod batch;
 mod attached;
+mod form;
 mod sessions;
 mod standing;
 mod note;

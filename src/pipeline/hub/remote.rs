@@ -11,7 +11,7 @@ use crate::pipeline::turn::Now;
 
 impl Hub {
     /// Tells a reader on another shard that somebody else reads now.
-    pub(super) fn dismiss(&mut self, reader: Key, from: Key) {
+    pub(in crate::pipeline) fn dismiss(&mut self, reader: Key, from: Key) {
         self.send_none(reader, from, 0, Then::Over);
     }
 
@@ -103,6 +103,14 @@ impl Hub {
         match self.find(key).map(|stream| &stream.role) {
             Some(Role::Mirror { source, then, .. }) => (*source, *then),
             Some(Role::Call { .. } | Role::Listen(_) | Role::Session { .. }) | None => (None, Then::Gone),
+        }
+    }
+
+    /// The place after which a mirror begins; 0 for other streams.
+    pub(in crate::pipeline) fn begins_after(&mut self, key: Key) -> u64 {
+        match self.find(key) {
+            Some(stream) if matches!(stream.role, Role::Mirror { .. }) => stream.begins_after(),
+            Some(_) | None => 0,
         }
     }
 

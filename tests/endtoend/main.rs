@@ -1,10 +1,7 @@
-//! The real binary, or its shards alone, on loopback: serving with and without TLS, reload, drain, refusals, limits.
+//! The real binary on loopback: serving with and without TLS, reload, drain, refusals, limits.
 //! Never: a fixed port, a wait for time to pass; every wait is for a line, a byte or an end.
 //! Next: `server` for starting one, `serving` and `life` for what must hold.
 
-#[cfg(test)]
-#[path = "../fixture/mod.rs"]
-pub mod fixture;
 #[cfg(test)]
 mod server;
 #[cfg(test)]
@@ -17,5 +14,3 @@ mod serving;
 mod life;
 #[cfg(test)]
 mod sessions;
-#[cfg(test)]
-mod unread;

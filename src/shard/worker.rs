@@ -257,6 +257,8 @@ impl Shard {
                 }
             }
             Letter::Change(change) => {
+                // What a client took back before it caused the change is known before the change is told.
+                self.read_parcels();
                 let now = self.clock.tick();
                 self.work.borrow_mut().receive(Parcel::Change(change), &self.snapshot.borrow(), now);
             }

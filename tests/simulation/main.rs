@@ -45,7 +45,7 @@ const SEEDS: u64 = 40;
 #[cfg(test)]
 const FLEET_STEPS: usize = 3_000;
 #[cfg(test)]
-const FLEET_SEEDS: u64 = 60;
+const FLEET_SEEDS: u64 = 40;
 
 /// Runs every seed that is asked for.
 #[cfg(test)]

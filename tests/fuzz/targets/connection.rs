@@ -1,5 +1,7 @@
-//! Any bytes, cut anyhow, to several connections of one shard, with time, drains and ends in between: no panic, every
-//! lease comes back, every answer is well-formed, nobody sends for ever unanswered, and deadlines lead somewhere.
+//! Any bytes, cut anyhow, to several connections of one shard, with time, changes, drains and ends in between: no panic,
+//! every lease comes back, every answer is well-formed, nobody sends for ever unanswered, deadlines lead somewhere, and
+//! streams, questions and sessions are forgotten in the end. What the server hands out (a session, a place in a stream, a
+//! state, a question) comes back in later requests, so that all of them are reached.
 //! The input is a script of steps; see [`World::step`].
 //! Next: `src/pipeline/connection`.
 #![no_main]
@@ -10,10 +12,15 @@ pub mod fixture;
 use std::sync::Arc;
 
 use fixture::messages::{answer, in_chunks};
-use fixture::{Desk, KEY, echo, modern, post, snapshot_with};
+use fixture::{Desk, KEY, echo, modern, post, role, snapshot_with};
 use libfuzzer_sys::fuzz_target;
+use mcpring::pipeline::authorize::Policy;
 use mcpring::pipeline::connection::{Connection, Directive};
+use mcpring::pipeline::hub::Held;
+use mcpring::pipeline::hub::listen::{Change, Lists};
+use mcpring::pipeline::hub::parcel::Parcel;
 use mcpring::pipeline::snapshot::{Security, Snapshot};
+use mcpring::tools::{Capability, Context, Resource, Tool};
 
 /// What a peer may send after the last bytes that came back, far above what the small limits below allow.
 const UNANSWERED_BYTES_MAX: usize = 64 * 1024;
@@ -28,7 +35,100 @@ struct Peer {
     has_ended: bool,
 }
 
+/// What the server has handed out last.
+#[derive(Default)]
+struct Handed {
+    session: String,
+    place: String,
+    state: String,
+    question: String,
+}
+
+impl Handed {
+    fn note(&mut self, bytes: &[u8]) {
+        let text = String::from_utf8_lossy(bytes);
+        let find = |before: &str, after: char, into: &mut String| {
+            if let Some((_, rest)) = text.rsplit_once(before)
+                && let Some((found, _)) = rest.split_once(after)
+            {
+                *into = found.to_owned();
+            }
+        };
+        find("mcp-session-id: ", '\r', &mut self.session);
+        find("\nid: ", '\n', &mut self.place);
+        find("\"requestState\":\"", '"', &mut self.state);
+        if text.contains("elicitation/create") {
+            find("\"jsonrpc\":\"2.0\",\"id\":\"", '"', &mut self.question);
+        }
+    }
+
+    fn in_session(&self) -> String {
+        format!("Authorization: Bearer {KEY}\r\nMcp-Session-Id: {}\r\n", self.session)
+    }
+
+    /// A request that brings something back.
+    fn request(&self, choice: u8) -> Vec<u8> {
+        let Self { place, state, question, .. } = self;
+        let legacy = |body: &str| post(&self.in_session(), body);
+        let bare = |method: &str, rest: &str| {
+            let fields = self.in_session();
+            format!(
+                "{method} /mcp HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n{fields}{rest}\r\n"
+            )
+            .into_bytes()
+        };
+        let round = |rest: &str| {
+            let params = format!(r#""name":"ask","arguments":{{}}{rest}"#);
+            let asking = modern("30", "tools/call", &params, "Mcp-Name: ask\r\n");
+            // The fixture's clients offer nothing; the length of the body grows with what this one does.
+            let text = String::from_utf8(asking).expect("requests of the fixture are text");
+            let (head, body) = text.split_once("\r\n\r\n").expect("a head ends");
+            let body = body.replace("Capabilities\":{}", "Capabilities\":{\"elicitation\":{\"url\":{}}}");
+            let (fields, _) = head.split_once("Content-Length").expect("a length");
+            format!("{fields}Content-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
+        };
+        let initialize = |revision: &str| {
+            post(
+                &format!("Authorization: Bearer {KEY}\r\n"),
+                &format!(
+                    r#"{{"jsonrpc":"2.0","id":1,"method":"initialize","params":{{"protocolVersion":"{revision}","capabilities":{{"elicitation":{{"url":{{}}}}}},"clientInfo":{{"name":"c","version":"1"}}}}}}"#
+                ),
+            )
+        };
+        const ASK: &str =
+            r#"{"jsonrpc":"2.0","id":20,"method":"tools/call","params":{"name":"ask","arguments":{}}}"#;
+        match choice % 14 {
+            0 => initialize("2025-11-25"),
+            1 => initialize("2025-03-26"),
+            2 => bare("GET", ""),
+            3 => bare("GET", &format!("Last-Event-ID: {place}\r\n")),
+            4 => bare("DELETE", ""),
+            5 => legacy(ASK),
+            6 => legacy(&format!(r#"{{"jsonrpc":"2.0","id":"{question}","result":{{"action":"accept"}}}}"#)),
+            7 => legacy(&format!(
+                r#"[{{"jsonrpc":"2.0","id":1,"method":"ping"}},{ASK},{{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{{"name":"countdown","arguments":{{"steps":2,"interval_ms":9}}}}}}]"#
+            )),
+            8 => legacy(
+                r#"{"jsonrpc":"2.0","id":3,"method":"resources/subscribe","params":{"uri":"docs://a"}}"#,
+            ),
+            9 => legacy(r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":20}}"#),
+            10 => round(""),
+            11 => round(&format!(
+                r#","requestState":"{state}","inputResponses":{{"page":{{"action":"accept"}}}}"#
+            )),
+            12 => modern(
+                "31",
+                "subscriptions/listen",
+                r#""notifications":{"toolsListChanged":true,"resourceSubscriptions":["docs://a"]}"#,
+                "",
+            ),
+            _ => legacy(r#"{"jsonrpc":"2.0","id":4,"method":"logging/setLevel","params":{"level":"debug"}}"#),
+        }
+    }
+}
+
 struct World {
+    handed: Handed,
     desk: Desk,
     peers: Vec<Peer>,
     present: usize,
@@ -88,11 +188,11 @@ impl World {
                 has_ended: false,
             })
             .collect();
-        Self { desk, peers, present: 0 }
+        Self { handed: Handed::default(), desk, peers, present: 0 }
     }
 
     fn step(&mut self, script: &mut Script<'_>) {
-        match script.byte() % 10 {
+        match script.byte() % 14 {
             0 => {
                 let length = usize::from(script.byte()) + 1;
                 self.feed(script.bytes(length));
@@ -115,9 +215,29 @@ impl World {
                     self.turn(Connection::handle_end_of_input);
                 }
             }
-            _ => self.present = usize::from(script.byte()) % self.peers.len(),
+            9 => self.present = usize::from(script.byte()) % self.peers.len(),
+            10 => self.feed(&self.handed.request(script.byte())),
+            11 => {
+                // The same with one byte changed.
+                let mut request = self.handed.request(script.byte());
+                let at = (usize::from(script.byte()) * 256 + usize::from(script.byte())) % request.len();
+                request[at] = script.byte();
+                self.feed(&request);
+            }
+            12 => self.tell(script.byte()),
+            _ => self.desk.work.hub.handle_time(self.desk.now),
         }
         assert!(self.desk.work.pool.leased() <= 1 + self.peers.len(), "more leases than connections");
+    }
+
+    /// Something has changed, so many times, and the others may look.
+    fn tell(&mut self, choice: u8) {
+        let lists = Lists { tools: true, prompts: false, resources: false };
+        let change = if choice % 2 == 0 { Change::Resource("docs://a".into()) } else { Change::Lists(lists) };
+        for _ in 0..choice / 8 {
+            self.desk.work.receive(Parcel::Change(change.clone()), &self.desk.snapshot, self.desk.now);
+        }
+        self.pass(0);
     }
 
     fn peer(&mut self) -> &mut Peer {
@@ -164,6 +284,7 @@ impl World {
 
     fn receive(&mut self, bytes: &[u8]) {
         if !bytes.is_empty() {
+            self.handed.note(bytes);
             let peer = self.peer();
             peer.unanswered_bytes = 0;
             peer.received.extend_from_slice(bytes);
@@ -211,6 +332,13 @@ impl World {
                 check_answers(&peer.received);
             }
         }
+        // Questions time out, then calls end, then streams that nobody came back for are forgotten.
+        for _ in 0..4 {
+            self.desk.now.ms += 24 * 3600 * 1000;
+            self.desk.turn(&mut Vec::new(), |_| {});
+            self.desk.work.hub.handle_time(self.desk.now);
+        }
+        assert_eq!((self.desk.work.hub.held(), self.desk.running()), (Held::default(), 0));
         assert_eq!(self.desk.work.pool.leased(), 1, "every lease is back but the workspace's own");
     }
 }
@@ -230,6 +358,19 @@ fn check_answers(mut bytes: &[u8]) {
 fuzz_target!(|input: &[u8]| {
     let mut script = Script(input);
     let snapshot = snapshot_with(Security::Plain, |snapshot| {
+        let mut registry = fixture::registry();
+        let ask = Tool::asynchronous("ask", "Asks.", |_: serde_json::Value, context: Context| async move {
+            context.elicit_url("page", "Open this?", "https://localhost/").await?.accepted()?;
+            Ok("opened")
+        });
+        let ask = ask.input_schema(r#"{"type":"object"}"#).requires(Capability::ElicitationUrl);
+        registry.register(ask.single_use_state()).expect("the tool is well-formed");
+        let resource = Resource::text("docs://a", "a", "text/plain", "A");
+        registry.register_resource(resource).expect("the resource is well-formed");
+        snapshot.policy = Policy::compile(&[role("operator", &["**"]), role("reader", &[])], &registry)
+            .expect("the patterns are well-formed");
+        snapshot.registry = Arc::new(registry);
+        snapshot.limits.event_buffer_size = 8;
         snapshot.limits.head_bytes_max = 1024;
         snapshot.limits.message_bytes_max = 2048;
         snapshot.limits.json_depth_max = 8;

@@ -84,7 +84,7 @@ fuzz_target!(|input: &[u8]| {
             assert_eq!((sent.get("id"), &sent["method"]), (None, &method.into()));
             let _ = Meta::decode(params);
         }
-        Ok(Message::Response { id }) => assert_same_id(id, &sent["id"]),
+        Ok(Message::Response { id, .. }) => assert_same_id(id, &sent["id"]),
         Err((_, Some(id))) => assert_same_id(id, &sent["id"]),
         Err((_, None)) => {}
     }

@@ -395,7 +395,7 @@ impl Attachment {
             return None;
         }
         // A stream of another shard is read from the place that shard says, which is the place to come back to.
-        let seq = self.after.max(turn.work.hub.begins_after(self.stream));
+        let seq = turn.work.hub.place_after(self.stream, self.after);
         self.name(turn).map(|stream| EventId { stream, seq }.encode())
     }
 

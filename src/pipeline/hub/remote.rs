@@ -106,12 +106,9 @@ impl Hub {
         }
     }
 
-    /// The place after which a mirror begins; 0 for other streams.
-    pub(in crate::pipeline) fn begins_after(&mut self, key: Key) -> u64 {
-        match self.find(key) {
-            Some(stream) if matches!(stream.role, Role::Mirror { .. }) => stream.begins_after(),
-            Some(_) | None => 0,
-        }
+    /// Where a reader that has what comes up to that place goes on.
+    pub(in crate::pipeline) fn place_after(&mut self, key: Key, after: u64) -> u64 {
+        self.find(key).map_or(after, |stream| stream.place_after(after))
     }
 
     /// Whether something has come to a mirror since this was last asked.

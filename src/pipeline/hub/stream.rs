@@ -189,11 +189,6 @@ impl Stream {
         (dropped, self.tell())
     }
 
-    /// The place after which it begins.
-    pub(super) fn begins_after(&self) -> u64 {
-        self.first_after
-    }
-
     /// A copy begins after that place of its source, unless it has begun; its reader is told.
     pub(super) fn begin_after(&mut self, place: u64) -> Due {
         if self.last_seq == 0 {

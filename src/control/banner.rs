@@ -131,6 +131,7 @@ fn listener_row(config: &Config, listener: &Listener, address: SocketAddr) -> St
     };
     let admission = match listener.admission {
         Admission::Authenticated => "auth api_key",
+        Admission::Resident(_) => "started by its client",
         Admission::AnonymousAllowed => "anonymous allowed",
     };
     format!("{address}{}    {security}   {admission}   origins {}", listener.path, listener.origins.len())

@@ -17,7 +17,7 @@ use super::problem::{Exit, Problem};
 use crate::pipeline::authenticate::KeyTable;
 use crate::pipeline::authorize::{Policy, RoleRules};
 use crate::pipeline::seal::Sealer;
-use crate::pipeline::snapshot::{Listener, Security, Snapshot};
+use crate::pipeline::snapshot::{Limits, Listener, ListenerLimits, Security, Snapshot, Speech, Transports};
 use crate::tools::{Catalog, Registry};
 
 /// What outlives a reload, so that sessions and tickets do too.
@@ -129,7 +129,7 @@ pub fn build_listeners(config: &Config, tls: &[Arc<ServerConfig>], hsts: Hsts) -
     config
         .listeners
         .iter()
-        .map(|listener| Arc::new(build_listener(listener, tls, key_header, hsts)))
+        .map(|listener| Arc::new(build_listener(listener, tls, key_header, hsts, &config.limits)))
         .collect()
 }
 
@@ -138,6 +138,7 @@ fn build_listener(
     tls: &[Arc<ServerConfig>],
     key_header: &str,
     hsts: Hsts,
+    limits: &Limits,
 ) -> Listener {
     let security = match listener.security {
         ListenerSecurity::Plain => Security::Plain,
@@ -153,10 +154,18 @@ fn build_listener(
     Listener {
         name: listener.name.as_str().into(),
         security,
+        speech: Speech::Http(Transports { streamable_http: true, ..Transports::default() }),
+        limits: ListenerLimits {
+            connections_max: limits.connections_max,
+            connections_per_ip_max: limits.connections_per_ip_max,
+            message_bytes_max: limits.message_bytes_max,
+            inflight_max: 128,
+            send_timeout: limits.send_timeout,
+        },
         path: listener.path.clone(),
         hostnames: listener.hostnames.clone(),
         origins: listener.origins.clone(),
-        admission: listener.admission,
+        admission: listener.admission.clone(),
         key_header: key_header.to_owned(),
         header_block: encode_header_block(listener.headers, over_tls),
     }

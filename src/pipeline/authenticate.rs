@@ -114,6 +114,9 @@ impl KeyTable {
     /// A principal that was let in under another table, as it stands in this one; none when it has no key here that is
     /// still good.
     pub fn find_again(&self, principal: &Principal, listener: &Listener, now: Now) -> Option<Principal> {
+        if let Admission::Resident(resident) = &listener.admission {
+            return Some(resident.clone());
+        }
         if principal.id == self.anonymous.id {
             let is_let_in = listener.admission == Admission::AnonymousAllowed;
             return is_let_in.then(|| self.anonymous.clone());

@@ -3,11 +3,12 @@
 //! Never: formatting, a wake-up, a wait: a full queue drops the record and counts the loss.
 //! Next: `control/log.rs`, the reader.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_queue::ArrayQueue;
+
+use super::peer::Peer;
 
 /// Records a shard may have waiting for the writer.
 pub const RECORDS_MAX: usize = 4096;
@@ -209,7 +210,7 @@ pub struct Record {
     /// A stable word, such as `rate_limit_exceeded`.
     pub reason: &'static str,
     /// The other end.
-    pub peer: SocketAddr,
+    pub peer: Peer,
     /// The listener's name.
     pub listener: Arc<str>,
     /// Who was calling, once known.

@@ -3,7 +3,6 @@
 //! Never: a poll after it has ended; a message for nobody; a panic or a delay that is anybody else's.
 //! Next: `dispatch`, which starts jobs, and `hub`, which keeps what they write.
 
-use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::Poll;
@@ -14,6 +13,7 @@ use super::dispatch::retry::Binding;
 use super::event::{AccessLog, Count, Outcome, Record};
 use super::hub::key::{Key, Owner};
 use super::hub::stream::EventKind;
+use super::peer::Peer;
 use super::respond::Row;
 use super::turn::Turn;
 use crate::tools::ask::Ask;
@@ -39,7 +39,7 @@ pub struct Origin {
     /// Whose streams and questions these are.
     pub owner: Owner,
     /// The other end.
-    pub peer: SocketAddr,
+    pub peer: Peer,
     /// The listener's name.
     pub listener: Arc<str>,
     /// When the request came, monotonic milliseconds.

@@ -3,6 +3,7 @@
 //! Never: I/O, a clock, a thread, a lock. Bytes and time come in, bytes and deadlines go out.
 //! Next: `snapshot`, what the stages know, then `framing`.
 
+pub mod peer;
 pub mod snapshot;
 pub mod buffers;
 pub mod turn;

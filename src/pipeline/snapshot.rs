@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::admit::RateLimit;
-use super::authenticate::KeyTable;
+use super::authenticate::{KeyTable, Principal};
 use super::authorize::Policy;
 use super::event::AccessLog;
 use super::seal::Sealer;
@@ -157,7 +157,11 @@ pub struct Listener {
     pub name: Arc<str>,
     /// Where TLS ends; `Plain` only on loopback or by its own word.
     pub security: Security,
-    /// The MCP endpoint, compared byte for byte.
+    /// What is spoken there.
+    pub speech: Speech,
+    /// What one of its connections may cost, beside what holds for all.
+    pub limits: ListenerLimits,
+    /// The MCP endpoint of HTTP, compared byte for byte.
     pub path: String,
     /// Host names (lower case, no port) a request may name; the DNS-rebinding guard.
     pub hostnames: Vec<String>,
@@ -171,6 +175,74 @@ pub struct Listener {
     pub header_block: Bytes,
 }
 
+/// What is spoken on a listener: how messages are found in its bytes.
+#[derive(Clone, Debug)]
+pub enum Speech {
+    /// HTTP/1.1 with these transports.
+    Http(Transports),
+    /// A JSON-RPC message a line.
+    Lines,
+    /// A JSON-RPC message after its length, four bytes, big endian.
+    Prefixed,
+    /// HTTP/1.1 that sends everybody elsewhere.
+    Redirect {
+        /// The value of `Location`.
+        location: Bytes,
+    },
+}
+
+/// What an HTTP listener offers. One that is not offered is not there: 404.
+#[derive(Clone, Debug, Default)]
+pub struct Transports {
+    /// Streamable HTTP at the listener's path.
+    pub streamable_http: bool,
+    /// WebSocket at the same path.
+    pub websocket: Option<WebSocket>,
+    /// `GET /events`, and `GET /sse` with `POST /message`.
+    pub sse: Option<Sse>,
+}
+
+/// `listeners.NAME.websocket`.
+#[derive(Clone, Debug)]
+pub struct WebSocket {
+    /// Subprotocols, of which a client must offer one.
+    pub subprotocols: Vec<String>,
+    /// Payload of one frame, bytes.
+    pub frame_bytes_max: usize,
+    /// How long a peer may be silent before it is pinged.
+    pub ping_interval: Duration,
+    /// How long it may then take to answer.
+    pub pong_timeout: Duration,
+}
+
+/// `listeners.NAME.sse`.
+#[derive(Clone, Debug)]
+pub struct Sse {
+    /// How long a stream may be silent before a comment is sent on it.
+    pub heartbeat_interval: Duration,
+    /// What a client that lost its stream is asked to wait.
+    pub retry: Duration,
+    /// Streams of this listener, on each shard.
+    pub connections_max: usize,
+    /// Messages a stream keeps.
+    pub event_buffer_size: usize,
+}
+
+/// What one connection of a listener may cost.
+#[derive(Clone, Debug)]
+pub struct ListenerLimits {
+    /// Connections of the listener.
+    pub connections_max: usize,
+    /// Connections of one address (IPv6 by /64) to the listener.
+    pub connections_per_ip_max: usize,
+    /// One JSON-RPC message, bytes.
+    pub message_bytes_max: usize,
+    /// Requests of one connection that are not answered yet, where they are answered as they finish.
+    pub inflight_max: usize,
+    /// How long one write may wait for the peer.
+    pub send_timeout: Duration,
+}
+
 /// What a listener does with bytes before it reads them.
 #[derive(Clone)]
 pub enum Security {
@@ -181,8 +253,10 @@ pub enum Security {
 }
 
 /// Whether a caller has to prove who it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Admission {
+    /// Whoever is at the other end is this one: it was started by, or started, this process.
+    Resident(Principal),
     /// A credential is required: 401 without one.
     Authenticated,
     /// A caller without a credential is the anonymous principal with the roles of `rbac.anonymous_roles`;

@@ -6,7 +6,6 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
@@ -21,6 +20,7 @@ use super::worker::Shard;
 use crate::pipeline::buffers::LARGE_READ_BYTES;
 use crate::pipeline::connection::{Connection, Directive};
 use crate::pipeline::event::{Count, Outcome, Record, Stage};
+use crate::pipeline::peer::Peer;
 use crate::pipeline::turn::Turn;
 use crate::wire::json::PADDING;
 
@@ -84,7 +84,7 @@ struct Session {
 }
 
 /// Serves one accepted socket until it is closed.
-pub(super) async fn serve(shard: Rc<Shard>, socket: Socket, peer: SocketAddr, listener: usize) {
+pub(super) async fn serve(shard: Rc<Shard>, socket: Socket, peer: Peer, listener: usize) {
     let bell = Rc::new(Bell::default());
     let waker = poll_fn(|context| Poll::Ready(context.waker().clone())).await;
     bell.listen(waker.clone());
@@ -136,7 +136,7 @@ async fn receive(
 }
 
 impl Session {
-    async fn run(&mut self, socket: Socket, peer: SocketAddr) {
+    async fn run(&mut self, socket: Socket, peer: Peer) {
         let mut canceller = Canceller::new();
         let mut reading = pin!(None);
         let mut writing = pin!(None);
@@ -334,7 +334,7 @@ impl Session {
         socket: &Socket,
         reading: Option<std::pin::Pin<&mut impl Future<Output = (io::Result<usize>, Vec<u8>)>>>,
         writing: Option<std::pin::Pin<&mut impl Future<Output = (io::Result<()>, Vec<u8>)>>>,
-        peer: SocketAddr,
+        peer: Peer,
     ) {
         if reading.is_some() || writing.is_some() {
             socket.shut_down_both();
@@ -387,7 +387,7 @@ pub(super) fn millis(duration: Duration) -> u64 {
 mod tests {
     use super::*;
 
-    fn size_of_task<F>(_: impl Fn(Rc<Shard>, Socket, SocketAddr, usize) -> F) -> usize {
+    fn size_of_task<F>(_: impl Fn(Rc<Shard>, Socket, Peer, usize) -> F) -> usize {
         size_of::<F>()
     }
 

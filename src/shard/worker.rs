@@ -5,7 +5,7 @@
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::rc::Rc;
@@ -28,6 +28,7 @@ use super::socket::Socket;
 use super::timers::{Bell, Wheel};
 use crate::pipeline::event::{Count, Events};
 use crate::pipeline::hub::parcel::Parcel;
+use crate::pipeline::peer::Peer;
 use crate::pipeline::snapshot::Snapshot;
 use crate::pipeline::spent::Spent;
 use crate::pipeline::turn::{Shared, Turn, Workspace};
@@ -154,7 +155,7 @@ async fn turn_wheel(shard: Rc<Shard>) {
 async fn accept(shard: Rc<Shard>, listener: monoio::net::TcpListener, index: usize) {
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => shard.admit(stream, peer, index),
+            Ok((stream, peer)) => shard.admit(stream, peer.into(), index),
             Err(_) if !shard.is_listening(index) => return,
             Err(_) => {
                 shard.count(Count::ListenFailed);
@@ -278,9 +279,9 @@ impl Shard {
     }
 
     /// Takes an accepted socket, or closes it when there are too many.
-    fn admit(self: &Rc<Self>, stream: monoio::net::TcpStream, peer: SocketAddr, listener: usize) {
+    fn admit(self: &Rc<Self>, stream: monoio::net::TcpStream, peer: Peer, listener: usize) {
         let limits = self.snapshot.borrow().limits.clone();
-        match self.census.admit(peer.ip(), limits.connections_max, limits.connections_per_ip_max) {
+        match self.census.admit(peer.address(), limits.connections_max, limits.connections_per_ip_max) {
             Ok(()) => {
                 self.count(Count::ListenAccepted);
                 monoio::spawn(serve(self.clone(), Socket::new(stream), peer, listener));
@@ -299,9 +300,9 @@ impl Shard {
     }
 
     /// A connection's task ends.
-    pub(super) fn leave(&self, key: usize, peer: SocketAddr) {
+    pub(super) fn leave(&self, key: usize, peer: Peer) {
         self.connections.borrow_mut().remove(key);
-        self.census.release(peer.ip());
+        self.census.release(peer.address());
         self.count(Count::ListenClosed);
         if self.is_draining.get()
             && let Some(waker) = &*self.last_leaves.borrow()

@@ -254,6 +254,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::pipeline::peer::Peer;
 
     fn record() -> Record {
         Record {
@@ -261,7 +262,7 @@ mod tests {
             outcome: Outcome::Refused,
             stage: Stage::Admit,
             reason: "rate_limit_exceeded",
-            peer: "[2001:db8::1]:51234".parse().unwrap(),
+            peer: Peer::Network("[2001:db8::1]:51234".parse().unwrap()),
             listener: "https".into(),
             principal: Some("ci".into()),
             method: "tools/call",

@@ -37,7 +37,7 @@ fn record(outcome: Outcome, stage: Stage) -> Record {
         outcome,
         stage,
         reason: "x",
-        peer: ([127, 0, 0, 1], 1).into(),
+        peer: std::net::SocketAddr::from(([127, 0, 0, 1], 1)).into(),
         listener: "a".into(),
         principal: None,
         method: "",

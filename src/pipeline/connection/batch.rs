@@ -88,7 +88,7 @@ impl Connection {
     /// The first message has paid with the batch.
     fn pay(&self, at: usize, turn: &mut Turn<'_>) -> Result<(), Refusal<'static>> {
         if at > 0
-            && let Err(exhausted) = turn.work.buckets.admit(self.peer.ip(), Payer::Known, turn.now.ms)
+            && let Err(exhausted) = turn.work.buckets.admit(self.peer.address(), Payer::Known, turn.now.ms)
         {
             turn.count(Count::AdmitRefused);
             return Err(Refusal::RateLimited { retry_after_ms: exhausted.retry_after_ms });

@@ -13,12 +13,12 @@ mod standing;
 mod note;
 mod timing;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::authenticate::Remembered;
 use super::event::{Count, Outcome, Record, Stage};
 use super::framing::Framing;
+use super::peer::Peer;
 use super::snapshot::{Listener, Security, Snapshot};
 use super::tls::{Tls, TlsFault};
 use super::turn::Turn;
@@ -67,7 +67,7 @@ enum Drain {
 /// One connection.
 pub struct Connection {
     listener: usize,
-    peer: SocketAddr,
+    peer: Peer,
     tls: Option<Box<Tls>>,
     remembered: Remembered,
     framing: Framing,
@@ -90,7 +90,7 @@ impl Connection {
     ///
     /// # Errors
     /// When TLS can not start.
-    pub fn new(listener: usize, peer: SocketAddr, turn: &Turn<'_>) -> Result<Self, TlsFault> {
+    pub fn new(listener: usize, peer: Peer, turn: &Turn<'_>) -> Result<Self, TlsFault> {
         let tls = match turn.snapshot.listeners.get(listener).map(|listener| &listener.security) {
             Some(Security::Tls(config)) => Some(Box::new(Tls::new(config.clone())?)),
             Some(Security::Plain) | None => None,

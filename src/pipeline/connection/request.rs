@@ -157,7 +157,7 @@ impl Connection {
         // Whoever asks pays, also for a refusal, so that guessing and flooding are limited too. Who could not say who
         // it is pays from its own address's buckets only, or it could empty the one that all share.
         let payer = if matches!(principal, Some(Ok(_))) { Payer::Known } else { Payer::Unknown };
-        let paid = turn.work.buckets.admit(self.peer.ip(), payer, turn.now.ms);
+        let paid = turn.work.buckets.admit(self.peer.address(), payer, turn.now.ms);
         if let Err(Exhausted { retry_after_ms, limit }) = paid {
             turn.count(Count::AdmitRefused);
             let detail = snapshot.rate_limits.get(limit).map(|limit| limit.name.as_str());

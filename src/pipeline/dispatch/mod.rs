@@ -13,14 +13,13 @@ pub mod result;
 pub(super) mod retry;
 mod tasks;
 
-use std::net::SocketAddr;
-
 use super::authenticate::Principal;
 use super::authorize::Target;
 use super::envelope::{Headers, Request};
 use super::framing::Delivery;
 use super::hub::key::{Key, Owner};
 use super::job::Job;
+use super::peer::Peer;
 use super::respond::{Refusal, Row};
 use super::seal::principal_digest;
 use super::snapshot::Listener;
@@ -36,7 +35,7 @@ pub struct Visitor<'v> {
     /// Who it is.
     pub principal: &'v Principal,
     /// The other end.
-    pub peer: SocketAddr,
+    pub peer: Peer,
     /// Where it came in.
     pub listener: &'v Listener,
     /// What forms of answer it takes.

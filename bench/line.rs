@@ -17,8 +17,9 @@ use mcpring::pipeline::authenticate::{Principal, Remembered, authenticate};
 use mcpring::pipeline::authorize::{Policy, Target, authorize};
 use mcpring::pipeline::connection::Connection;
 use mcpring::pipeline::dispatch::{Dispatched, Visitor, dispatch};
-use mcpring::pipeline::envelope::{self, Envelope, Headers, Request, Sessions};
+use mcpring::pipeline::envelope::{self, Envelope, Request};
 use mcpring::pipeline::framing::{Delivery, head_limits, judge};
+use mcpring::pipeline::headers::{Headers, Sessions};
 use mcpring::pipeline::hub::listen::Change;
 use mcpring::pipeline::hub::parcel::Parcel;
 use mcpring::pipeline::respond::{Body, Content, Exchange, answer, encode_head};
@@ -37,8 +38,12 @@ use secure::{Authority, Client};
 const WARM_UP: usize = 100;
 
 /// How the call is answered.
-const EXCHANGE: Exchange =
-    Exchange { version: Version::Http11, persistence: Persistence::KeepAlive, body: Body::Sent };
+const EXCHANGE: Exchange = Exchange {
+    carriage: Carriage::Response,
+    version: Version::Http11,
+    persistence: Persistence::KeepAlive,
+    body: Body::Sent,
+};
 
 /// What is measured.
 pub trait Stage {

@@ -102,6 +102,7 @@ counts! {
     DispatchStateRefused "dispatch.state_refused" "Retries whose state is not valid for them.",
     DispatchFailed "dispatch.failed" "Methods that gave an error or a tool result with `isError`.",
     DispatchPanicked "dispatch.panicked" "Tools that panicked.",
+    DispatchCrowded "dispatch.crowded" "Requests over `max_inflight_per_connection`.",
     DispatchTimedOut "dispatch.timed_out" "Tools past `request_timeout`.",
     DispatchCancelled "dispatch.cancelled" "Tools whose caller went away.",
     RespondWritten "respond.written" "Answers queued for the socket.",

@@ -42,3 +42,5 @@ mod listens;
 mod turmoil;
 #[cfg(test)]
 mod readers;
+#[cfg(test)]
+mod channels;

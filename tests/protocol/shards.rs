@@ -199,6 +199,12 @@ impl Shards {
         self.post(shard);
     }
 
+    /// The peer ends its half and reads on.
+    pub(crate) fn end_input(&mut self, line: usize) {
+        self.act(line, Connection::handle_end_of_input);
+        self.settle();
+    }
+
     /// Whether the server has ended the connection.
     pub(crate) fn is_over(&self, line: usize) -> bool {
         self.lines[line].connection.as_ref().is_none_or(|open| open.directive() != Directive::Continue)

@@ -3,6 +3,7 @@
 //! Never: a message after the answer; a message that another reader has had, unless the peer asks for it again.
 //! Next: `hub/stream.rs`, what is read.
 
+use super::channel::Brings;
 use super::form::{Form, Ids};
 use super::{ANSWERS_BYTES_MAX, Connection, Drain, listener_of};
 use crate::pipeline::event::Count;
@@ -55,16 +56,21 @@ pub(super) struct Reading {
     pub(super) after: u64,
     pub(super) form: Form,
     pub(super) ids: Ids,
+    /// What it brings, where a connection reads several.
+    pub(super) brings: Brings,
 }
 
 impl Connection {
     /// When the attached stream needs a sign of life, monotonic milliseconds.
     pub(super) fn alive_at_ms(&self) -> u64 {
-        self.attached.as_ref().map_or(u64::MAX, |attached| attached.alive_at_ms)
+        self.attached.as_ref().map_or(u64::MAX, |attached| attached.alive_at_ms).min(self.channel_due_ms())
     }
 
     /// Begins to read a stream of this shard; false when it is not there or somebody else's.
     pub(super) fn attach(&mut self, reading: &Reading, caller: Caller, turn: &mut Turn<'_>) -> bool {
+        if let Some(channel) = &mut self.channel {
+            return channel.read(reading, turn);
+        }
         let Some(ticket) = turn.work.hub.attach(reading.stream, reading.owner) else { return false };
         self.begin_reading(reading, ticket, None, None, caller, turn);
         true
@@ -113,7 +119,8 @@ impl Connection {
         let (nonce, mirror_nonce, now) = (turn.nonce(), turn.nonce(), turn.now);
         let hub = &mut turn.work.hub;
         if let Some(EventId { stream, seq }) = resume {
-            let reading = Reading { stream, owner, after: seq, form: Form::Stream, ids };
+            let reading =
+                Reading { stream, owner, after: seq, form: Form::Stream, ids, brings: Brings::News };
             if stream.shard == turn.work.shard {
                 if let Some(ticket) = hub.attach(stream, owner) {
                     self.begin_reading(&reading, ticket, None, None, caller, turn);
@@ -130,7 +137,11 @@ impl Connection {
             let Some((stream, after)) = hub.open_session(owner, claims.shard, nonce, now) else {
                 return false;
             };
-            return self.attach(&Reading { stream, owner, after, form: Form::Stream, ids }, caller, turn);
+            return self.attach(
+                &Reading { stream, owner, after, form: Form::Stream, ids, brings: Brings::News },
+                caller,
+                turn,
+            );
         }
         let Some(mirror) = hub.mirror(owner, mirror_nonce, now) else { return false };
         hub.pull_session(owner, claims.shard, mirror, nonce);
@@ -152,7 +163,7 @@ impl Connection {
         turn: &mut Turn<'_>,
     ) -> bool {
         let Some(ticket) = turn.work.hub.attach(mirror, owner) else { return false };
-        let reading = Reading { stream: mirror, owner, after, form: Form::Stream, ids };
+        let reading = Reading { stream: mirror, owner, after, form: Form::Stream, ids, brings: Brings::News };
         let remote = Some(Remote { is_pulling: true, owner });
         self.begin_reading(&reading, ticket, remote, fallback, caller, turn);
         true
@@ -169,6 +180,9 @@ impl Connection {
     pub(super) fn detach(&mut self, turn: &mut Turn<'_>) {
         if let Some(attached) = self.attached.take() {
             attached.leave(turn);
+        }
+        if let Some(channel) = &mut self.channel {
+            channel.detach(turn);
         }
     }
 

@@ -7,12 +7,12 @@ use super::timing::Wait;
 use super::{Connection, Drain, listener_of};
 use crate::pipeline::admit::{Exhausted, Payer};
 use crate::pipeline::authenticate::{Unknown, authenticate};
-use crate::pipeline::envelope::Headers;
 use crate::pipeline::event::Count;
 use crate::pipeline::framing::{
     Asked, Caller, Coding, DISCARD_BYTES_MAX, Delivery, Framing, Upload, chunked, head_limits, judge,
 };
-use crate::pipeline::respond::{self, Body, Exchange, Extra, Refusal};
+use crate::pipeline::headers::Headers;
+use crate::pipeline::respond::{self, Body, Carriage, Exchange, Extra, Refusal};
 use crate::pipeline::snapshot::Listener;
 use crate::pipeline::turn::Turn;
 use crate::wire::http::chunked::ChunkedStep;
@@ -48,6 +48,7 @@ impl Connection {
                 };
                 usize::try_from(skipped).ok()
             }
+            Framing::Messages(messages) => self.read_message(messages, block, filled, turn),
             Framing::Busy => None,
         }
     }
@@ -102,6 +103,7 @@ impl Connection {
         self.has_progressed = true;
         let listener = listener_of(turn.snapshot, self.listener)?;
         let exchange = Exchange {
+            carriage: Carriage::Response,
             version: head.version,
             persistence: match self.drain {
                 Drain::Serving => head.persistence,
@@ -231,6 +233,7 @@ impl Connection {
         turn: &mut Turn<'_>,
     ) -> Option<usize> {
         let headers = Headers::decode(head);
+        self.framing = Framing::Head(HeadScan::default());
         let coding = match head.body {
             BodyLength::None => return self.message(&headers, caller, rest, 0, turn).map(|()| head_bytes),
             BodyLength::Length(bytes) => {
@@ -306,6 +309,7 @@ impl Connection {
                 }
             }
         }
+        self.framing = Framing::Head(HeadScan::default());
         self.message(&headers, caller, rest, body_bytes, turn).map(|()| head_bytes + consumed)
     }
 

@@ -4,6 +4,7 @@
 
 use super::attached::Attachment;
 use crate::pipeline::authorize::find_resource;
+use crate::pipeline::hub::key::Key;
 use crate::pipeline::snapshot::Listener;
 use crate::pipeline::turn::Turn;
 
@@ -19,14 +20,17 @@ impl Attachment {
             let Some(principal) = snapshot.keys.find_again(&self.caller.principal, listener, turn.now) else {
                 return false;
             };
-            // Its roles may be others now; what they do not allow to read is not told of any more.
-            let may_read = |uri: &str| {
-                find_resource(&snapshot.policy, &snapshot.registry, principal.roles, uri).is_some()
-            };
-            turn.work.hub.narrow(self.stream, may_read);
+            narrow(self.stream, principal.roles, turn);
             self.caller.principal = principal;
             self.generation = snapshot.generation;
         }
         turn.now.unix_s() < self.caller.principal.expires_at_s
     }
+}
+
+/// The reader's roles may be others now; what they do not allow to read is not told of any more.
+pub(super) fn narrow(stream: Key, roles: u64, turn: &mut Turn<'_>) {
+    let snapshot = turn.snapshot;
+    let may_read = |uri: &str| find_resource(&snapshot.policy, &snapshot.registry, roles, uri).is_some();
+    turn.work.hub.narrow(stream, may_read);
 }

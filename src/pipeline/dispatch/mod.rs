@@ -15,8 +15,9 @@ mod tasks;
 
 use super::authenticate::Principal;
 use super::authorize::Target;
-use super::envelope::{Headers, Request};
+use super::envelope::Request;
 use super::framing::Delivery;
+use super::headers::Headers;
 use super::hub::key::{Key, Owner};
 use super::job::Job;
 use super::peer::Peer;

@@ -64,6 +64,8 @@ pub enum Refusal<'r> {
     },
     /// A legacy request without a session.
     SessionMissing,
+    /// A legacy message on a connection that has not had its handshake.
+    Uninitialized,
     /// A session id that is not ours or another principal's.
     SessionUnknown,
     /// No role allows it.
@@ -100,6 +102,8 @@ pub enum Refusal<'r> {
     OutputInvalid,
     /// More streams than one principal may have.
     TooManyStreams,
+    /// More requests of one connection than may wait for an answer.
+    TooManyInFlight,
     /// A table is full.
     Overloaded,
     /// The tool took too long.
@@ -170,6 +174,11 @@ impl Refusal<'_> {
                 "this protocol version is not served",
             ),
             Self::SessionMissing => own(Envelope, 400, "session_required", "Mcp-Session-Id is required"),
+            Self::Uninitialized => envelope(
+                INVALID_REQUEST,
+                "not_initialized",
+                "send initialize first, or name the revision in params._meta",
+            ),
             Self::SessionUnknown => own(Envelope, 404, "session_unknown", "the session is unknown or over"),
             Self::Forbidden => own(Authorize, 403, "forbidden", "no role of the caller allows this"),
             // MCP 2026-07-28 wants 404; to a legacy client that would mean that its session is over.
@@ -199,6 +208,12 @@ impl Refusal<'_> {
                 internal("output_invalid", "the tool's structured output is not as promised")
             }
             Self::TooManyStreams => own(Dispatch, 429, "too_many_streams", "too many open subscriptions"),
+            Self::TooManyInFlight => own(
+                Dispatch,
+                429,
+                "too_many_in_flight",
+                "too many requests of this connection are not answered yet",
+            ),
             Self::Overloaded => own(Dispatch, 503, "overloaded", "the server has no room for this now"),
             Self::TimedOut => own(Dispatch, 504, "request_timed_out", "the tool took too long"),
             Self::Internal => internal("internal_error", "internal error"),

@@ -3,6 +3,8 @@
 //! Never: a request that could be read in two ways; a decision about who is calling.
 //! Next: `authenticate`.
 
+pub mod messages;
+
 use super::authenticate::Principal;
 use super::respond::{Exchange, Refusal};
 use super::snapshot::{Limits, Listener};
@@ -10,6 +12,7 @@ use crate::wire::http::chunked::{Chunked, ChunkedLimits};
 use crate::wire::http::head::{BodyLength, Head, HeadLimits, HeadScan, Method};
 use crate::wire::http::negotiation::{Acceptable, content_type_is_json};
 use crate::wire::mcp::Revision;
+use messages::Messages;
 
 /// Longest request target. Bytes.
 const TARGET_BYTES_MAX: usize = 8 * 1024;
@@ -30,6 +33,7 @@ pub const DISCARD_BYTES_MAX: u64 = 64 * 1024;
 ///   |                       |                        ^
 ///   |                       +---- answered at once --+--> Head
 ///   +--refused--> Discard --skipped--> Head
+///   +--upgraded--> Messages
 /// ```
 pub enum Framing {
     /// Waiting for the end of a head.
@@ -40,6 +44,8 @@ pub enum Framing {
     Discard(u64),
     /// A call runs. HTTP/1.1 answers in order, so nothing else is read.
     Busy,
+    /// No HTTP, or no longer: messages follow one another.
+    Messages(Box<Messages>),
 }
 
 /// An accepted head whose body is arriving. The head's bytes stay in front of the body's.

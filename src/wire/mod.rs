@@ -7,3 +7,4 @@ pub mod json;
 pub mod jsonrpc;
 pub mod mcp;
 pub mod sse;
+pub mod websocket;

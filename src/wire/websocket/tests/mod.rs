@@ -1,6 +1,7 @@
 //! Tables for WebSocket: what is read, what is refused with which code, what is written.
 //! Next: `tests/properties/websocket` for the laws.
 
+mod opening;
 mod decoding;
 mod autobahn;
 mod encoding;

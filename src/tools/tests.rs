@@ -14,8 +14,9 @@ use super::call::Subject;
 use super::context::{Client, Context};
 use super::error::Failure;
 use super::{
-    Annotations, Block, Call, Capabilities, Catalog, Change, Completions, Contents, Icon, Kind, Messages,
-    Prompt, Registry, RegistryError, Reply, Resource, ResourceTemplate, Role, Structured, Tool, ToolError,
+    Annotations, Block, Call, Capabilities, Catalog, Change, Completions, Contents, Entry, Icon, Kind,
+    Messages, OutputKnown, Prompt, Registry, RegistryError, Reply, Resource, ResourceTemplate, Role,
+    Structured, Tool, ToolError,
 };
 use crate::wire::json::value::SpareTape;
 use crate::wire::json::{JsonLimits, PADDING, Scratch};
@@ -68,7 +69,10 @@ fn items(reply: &Reply) -> Json {
 }
 
 fn listed(registry: &Registry, kind: Kind) -> Vec<Json> {
-    registry.entries(kind).map(|entry| serde_json::from_slice(entry.listing).unwrap()).collect()
+    registry
+        .entries(kind)
+        .map(|entry| serde_json::from_slice(entry.listing.json(OutputKnown::All)).unwrap())
+        .collect()
 }
 
 fn sum(name: &str) -> Tool {
@@ -123,7 +127,7 @@ fn blocks_are_written_as_the_protocol_has_them() {
 }
 
 #[test]
-fn a_tool_is_listed_with_all_it_says_and_older_clients_get_object_schemas_only() {
+fn a_tool_is_listed_with_all_it_says_and_a_reader_gets_the_schemas_it_knows() {
     let raw = "{ \"type\":\"object\", \"x\": 1.50 }";
     let mut registry = Registry::default();
     registry
@@ -140,16 +144,22 @@ fn a_tool_is_listed_with_all_it_says_and_older_clients_get_object_schemas_only()
         .unwrap();
     registry.register(Tool::function("number", "", |_: Sum| Ok(Structured(1)))).unwrap();
     let all: Vec<_> = registry.entries(Kind::Tools).collect();
-    let text = String::from_utf8(all[0].listing.to_vec()).unwrap();
+    let text = String::from_utf8(all[0].listing.json(OutputKnown::All).to_vec()).unwrap();
     assert!(text.contains(&format!("\"inputSchema\":{raw}")), "{text}");
     let json = &listed(&registry, Kind::Tools)[0];
     assert_eq!(json["annotations"]["readOnlyHint"], true);
     assert_eq!(json["annotations"]["openWorldHint"], false);
     assert_eq!(json["icons"], json!([{"src": "data:,x", "mimeType": "image/png", "sizes": ["48x48"]}]));
     assert_eq!((json["title"].as_str(), json["outputSchema"]["type"].as_str()), (Some("T"), Some("object")));
-    assert_eq!(all[0].listing, all[0].legacy_listing);
-    let has_output = |json: &[u8]| String::from_utf8_lossy(json).contains("outputSchema");
-    assert!(has_output(all[1].listing) && !has_output(all[1].legacy_listing));
+    for (known, of_objects, of_numbers) in [
+        (OutputKnown::All, true, true),
+        (OutputKnown::Objects, true, false),
+        (OutputKnown::None, false, false),
+    ] {
+        let has_output =
+            |entry: &Entry<'_>| String::from_utf8_lossy(entry.listing.json(known)).contains("outputSchema");
+        assert_eq!((has_output(&all[0]), has_output(&all[1])), (of_objects, of_numbers), "{known:?}");
+    }
 }
 
 #[test]

@@ -199,6 +199,8 @@ mod tests {
             |generator: schemars::SchemaGenerator| Value::from(generator.into_root_schema_for::<Form>());
         let flat = flatten(&schema(schemars::SchemaGenerator::new(settings()))).unwrap();
         assert_eq!(flat["required"], json!(["mail", "plain", "many", "sure"]));
+        let shown: Vec<_> = flat["properties"].as_object().unwrap().keys().collect();
+        assert_eq!(shown, ["mail", "count", "plain", "told", "many", "sure"], "as the struct has them");
         assert_eq!(
             flat["properties"],
             json!({

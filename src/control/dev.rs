@@ -41,7 +41,7 @@ const PATH: &str = "/mcp";
 /// Runs until a signal ends it.
 pub fn run(options: DevOptions, product: Product) -> ExitCode {
     let began = Instant::now();
-    warm::gather_entropy();
+    let _gathering = warm::gather_entropy();
     match prepare(&options, &product, began) {
         Ok((start, told)) => serve(start, |ready| announce(ready, &told)),
         Err(problems) => refuse(&problems),

@@ -87,10 +87,10 @@ pub fn run(options: RunOptions) -> ExitCode {
         Err(problems) => return refuse_configuration(&problems),
     };
     let Loaded { config, warnings } = loaded;
-    if config.listeners.iter().any(|listener| matches!(listener.security, ListenerSecurity::Tls(_))) {
-        // 21 ms on another core while this one reads files.
-        warm::gather_entropy();
-    }
+    let has_tls =
+        config.listeners.iter().any(|listener| matches!(listener.security, ListenerSecurity::Tls(_)));
+    // 21 ms on another core while this one reads files.
+    let _gathering = has_tls.then(warm::gather_entropy);
     let start =
         Kept::build(options.product.catalog.clone()).map_err(|problem| vec![problem]).and_then(|mut kept| {
             let materials = load_materials(&config, &mut kept, moment::unix_now_s())?;
@@ -219,7 +219,7 @@ impl Signals {
     /// Serves signals until one says to end.
     async fn wait(&mut self, server: &mut Server, hangup: &Hangup) -> Cause {
         let mut life = tokio::time::interval_at((Instant::now() + LIFE_POLL).into(), LIFE_POLL);
-        let mut entropy = Some(());
+        let mut gathering = None;
         let offer = server.offer();
         loop {
             tokio::select! {
@@ -236,10 +236,8 @@ impl Signals {
                     tokio::time::sleep(OFFER_PAUSE).await;
                 }
                 _ = life.tick() => {
-                    if entropy.take().is_some() {
-                        // A server without TLS starts without randomness; now nobody waits for the 21 ms.
-                        warm::gather_entropy();
-                    }
+                    // A server without TLS starts without randomness; now nobody waits for the 21 ms.
+                    gathering.get_or_insert_with(warm::gather_entropy);
                     if server.is_finished() {
                         server.log.entry(Entry::new(Level::ERROR, "shards_ended"));
                         return Cause::ShardsEnded;

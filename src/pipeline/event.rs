@@ -222,7 +222,8 @@ pub struct Record {
     pub tool: Option<Arc<str>>,
     /// HTTP status, 0 when none was sent.
     pub status: u16,
-    /// From the request's first byte to its answer, microseconds.
+    /// From a handler's start to its answer, microseconds in steps of the shard's coarse clock, some milliseconds each;
+    /// 0 when it was shorter, or when no handler outlived its turn.
     pub elapsed_us: u64,
     /// More for the operator: a limit's name, an error's text. Bounded by its writer.
     pub detail: Option<Box<str>>,

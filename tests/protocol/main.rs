@@ -27,6 +27,8 @@ mod lists;
 #[cfg(test)]
 mod results;
 #[cfg(test)]
+mod revisions;
+#[cfg(test)]
 mod rounds;
 #[cfg(test)]
 mod streams;

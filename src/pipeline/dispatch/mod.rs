@@ -5,6 +5,7 @@
 
 mod changes;
 pub(super) mod conclude;
+mod content;
 mod call;
 mod legacy;
 mod lists;

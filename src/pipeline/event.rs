@@ -84,6 +84,7 @@ counts! {
     TlsFailed "tls.failed" "Handshakes or records that ended the connection.",
     TlsTimedOut "tls.timed_out" "Handshakes past their deadline.",
     FramingDecoded "framing.decoded" "Requests read.",
+    FramingUpgraded "framing.upgraded" "Connections that became a WebSocket.",
     FramingRefused "framing.refused" "Requests answered with a 4xx or 5xx by HTTP's or the endpoint's rules.",
     FramingTimedOut "framing.timed_out" "Heads or bodies past their deadline.",
     FramingIdle "framing.idle" "Connections closed for having no request.",

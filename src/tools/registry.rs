@@ -185,6 +185,11 @@ impl Registry {
         self.resources.find(uri)
     }
 
+    /// All resources, by index.
+    pub fn resources(&self) -> impl Iterator<Item = &Resource> {
+        self.resources.things()
+    }
+
     /// The resource of that index.
     pub fn resource(&self, index: usize) -> Option<&Resource> {
         self.resources.at(index)

@@ -32,7 +32,7 @@ pub(super) struct Attachment {
     after: u64,
     pub(super) remote: Option<Remote>,
     /// Where to turn if the stream to be resumed is no more.
-    fallback: Option<(Owner, Claims)>,
+    fallback: Option<Fallback>,
     pub(super) caller: Caller,
     /// The snapshot's under which the caller was last known.
     pub(super) generation: u64,
@@ -44,9 +44,20 @@ pub(super) struct Attachment {
     collected: Vec<u8>,
     /// Where in its requests the connection goes on afterwards; the rest of this one's body may have to be skipped first.
     then: Framing,
+    /// How long it may be silent, milliseconds.
+    life_ms: u64,
     alive_at_ms: u64,
     /// When what entitles the reader is over, Unix seconds.
     until_s: u64,
+}
+
+/// Where to turn if the stream to be resumed is no more.
+#[derive(Clone, Copy)]
+pub(super) enum Fallback {
+    /// To the session's own.
+    Session(Owner, Claims),
+    /// To a new feed.
+    Feed,
 }
 
 /// What to read.
@@ -81,10 +92,11 @@ impl Connection {
         reading: &Reading,
         ticket: u64,
         remote: Option<Remote>,
-        fallback: Option<(Owner, Claims)>,
+        fallback: Option<Fallback>,
         caller: Caller,
         turn: &mut Turn<'_>,
     ) {
+        let life_ms = self.silence_max_ms(reading.ids, turn);
         let then = std::mem::replace(&mut self.framing, Framing::Busy);
         self.attached = Some(Box::new(Attachment {
             stream: reading.stream,
@@ -101,7 +113,8 @@ impl Connection {
             collected: Vec::new(),
             then,
             until_s: u64::MAX,
-            alive_at_ms: turn.now.ms.saturating_add(turn.snapshot.limits.keepalive_ms()),
+            life_ms,
+            alive_at_ms: turn.now.ms.saturating_add(life_ms),
         }));
         self.poll_attached(turn);
     }
@@ -130,7 +143,8 @@ impl Connection {
                 && let Some(mirror) = hub.mirror(owner, mirror_nonce, now)
             {
                 hub.pull(stream, owner, seq, mirror);
-                return self.read_mirror(mirror, seq, ids, Some((owner, claims)), owner, caller, turn);
+                let fallback = Some(Fallback::Session(owner, claims));
+                return self.read_mirror(mirror, seq, ids, fallback, owner, caller, turn);
             }
         }
         if hub.is_home(claims.shard) {
@@ -152,12 +166,12 @@ impl Connection {
         clippy::too_many_arguments,
         reason = "two callers that know all of it, and no two belong together"
     )]
-    fn read_mirror(
+    pub(super) fn read_mirror(
         &mut self,
         mirror: Key,
         after: u64,
         ids: Ids,
-        fallback: Option<(Owner, Claims)>,
+        fallback: Option<Fallback>,
         owner: Owner,
         caller: Caller,
         turn: &mut Turn<'_>,
@@ -216,7 +230,7 @@ impl Connection {
                 Step::Wait => break,
                 Step::Done => return self.end_reading(*attached, turn),
                 Step::Cut => return self.cut(*attached, &respond::Refusal::Overloaded, listener, turn),
-                Step::Elsewhere(owner, claims) => {
+                Step::Elsewhere(fallback) => {
                     // A sign of life has opened the stream already; it can only end.
                     if attached.is_open {
                         return self.end_reading(*attached, turn);
@@ -224,8 +238,18 @@ impl Connection {
                     let (caller, until_s) = (attached.caller.clone(), attached.until_s);
                     self.framing = std::mem::replace(&mut attached.then, Framing::Busy);
                     attached.leave(turn);
-                    let is_over = turn.work.spent.is_ended(claims.nonce, turn.now.unix_s());
-                    if is_over || !self.attach_session(owner, claims, None, caller.clone(), turn) {
+                    let is_attached = match fallback {
+                        Fallback::Session(_, claims)
+                            if turn.work.spent.is_ended(claims.nonce, turn.now.unix_s()) =>
+                        {
+                            false
+                        }
+                        Fallback::Session(owner, claims) => {
+                            self.attach_session(owner, claims, None, caller.clone(), turn)
+                        }
+                        Fallback::Feed => self.attach_feed(None, caller.clone(), listener, turn),
+                    };
+                    if !is_attached {
                         let refusal = respond::Refusal::Overloaded;
                         respond::refuse(turn, listener, caller.exchange, &refusal, None);
                         self.answered(caller.exchange, turn);
@@ -250,7 +274,7 @@ impl Connection {
             if !attached.is_entitled(listener, turn) {
                 return self.cut(*attached, &respond::Refusal::Unauthenticated, listener, turn);
             }
-            attached.alive_at_ms = turn.now.ms.saturating_add(turn.snapshot.limits.keepalive_ms());
+            attached.alive_at_ms = turn.now.ms.saturating_add(attached.life_ms);
             if matches!(attached.form, Form::Either | Form::Events | Form::Stream) {
                 attached.open(listener, turn);
                 respond::send_comment(turn, attached.caller.exchange);
@@ -295,10 +319,14 @@ enum Step {
     Done,
     /// There is more, and not for this reader.
     Cut,
-    Elsewhere(Owner, Claims),
+    Elsewhere(Fallback),
 }
 
 impl Attachment {
+    pub(super) fn ids(&self) -> Ids {
+        self.ids
+    }
+
     /// One message, or why there is none.
     fn step(&mut self, listener: &Listener, turn: &mut Turn<'_>) -> Step {
         let work = &mut *turn.work;
@@ -319,7 +347,7 @@ impl Attachment {
         self.after = seq;
         self.has_read = true;
         self.fallback = None;
-        self.alive_at_ms = turn.now.ms.saturating_add(turn.snapshot.limits.keepalive_ms());
+        self.alive_at_ms = turn.now.ms.saturating_add(self.life_ms);
         match (kind, self.form) {
             (EventKind::Notification | EventKind::Question, Form::Json | Form::JsonArray) => Step::Again,
             (EventKind::Answer { .. }, Form::JsonArray) => {
@@ -327,6 +355,7 @@ impl Attachment {
                 self.collected.append(&mut turn.work.body);
                 Step::Again
             }
+            (_, Form::Receipt) => Step::Again,
             (EventKind::Answer { status }, Form::Json | Form::Either) if !self.is_open => {
                 respond::answer(turn, listener, status, self.caller.exchange, &[]);
                 Step::Done
@@ -360,11 +389,17 @@ impl Attachment {
     fn over(&mut self, listener: &Listener, turn: &mut Turn<'_>) -> Step {
         if self.remote.is_some()
             && turn.work.hub.mirror_source(self.stream).1 == Then::Gone
-            && let Some((owner, claims)) = self.fallback
+            && let Some(fallback) = self.fallback
         {
-            return Step::Elsewhere(owner, claims);
+            return Step::Elsewhere(fallback);
         }
         match self.form {
+            Form::Receipt => match turn.work.hub.mirror_source(self.stream).1 {
+                Then::Over => respond::answer_empty(turn, listener, 202, self.caller.exchange, &[]),
+                Then::More => return Step::Cut,
+                Then::Gone => self.refuse(&respond::Refusal::SessionUnknown, listener, turn),
+                Then::Full => self.refuse(&respond::Refusal::TooManyInFlight, listener, turn),
+            },
             Form::JsonArray if self.collected.is_empty() => {
                 respond::answer_empty(turn, listener, 202, self.caller.exchange, &[]);
             }
@@ -383,6 +418,10 @@ impl Attachment {
             Form::Events | Form::Stream => self.open(listener, turn),
         }
         Step::Done
+    }
+
+    fn refuse(&self, refusal: &respond::Refusal<'_>, listener: &Listener, turn: &mut Turn<'_>) {
+        respond::refuse(turn, listener, self.caller.exchange, refusal, None);
     }
 
     /// Whether another shard was to send the answer and has not.
@@ -419,7 +458,7 @@ impl Attachment {
             None => Some(self.stream),
             Some(_) => match turn.work.hub.mirror_source(self.stream) {
                 (source, Then::More | Then::Over) => source,
-                (_, Then::Gone) => None,
+                (_, Then::Gone | Then::Full) => None,
             },
         }
     }
@@ -434,12 +473,19 @@ impl Attachment {
         }
         let body = std::mem::take(&mut turn.work.body);
         respond::open_stream(turn, listener, self.caller.exchange, &[]);
-        if self.ids == Ids::Primed {
-            if let Some(id) = self.event_id(turn) {
-                respond::send_event(turn, self.caller.exchange, Some(&id));
-            }
+        if self.ids == Ids::Primed
+            && let Some(id) = self.event_id(turn)
+        {
+            respond::send_event(turn, self.caller.exchange, Some(&id));
+        }
+        let retry_ms = match self.ids {
+            Ids::Primed => Some(turn.snapshot.limits.retry_ms()),
+            Ids::Introduced => Some(super::feeds::retry_ms(listener)),
+            Ids::None | Ids::Sent => None,
+        };
+        if let Some(retry_ms) = retry_ms {
             let mut retry = Vec::new();
-            sse::encode_retry(&mut retry, turn.snapshot.limits.retry_ms());
+            sse::encode_retry(&mut retry, retry_ms);
             respond::send_raw(turn, self.caller.exchange, &retry);
         }
         turn.work.body = body;

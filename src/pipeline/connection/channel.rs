@@ -100,6 +100,12 @@ impl Channel {
         }
     }
 
+    /// A channel of somebody known.
+    pub(super) fn of(exchange: Exchange, principal: Principal, turn: &Turn<'_>) -> Self {
+        let is_resident = false;
+        Self { exchange, is_resident, ..Self::new(exchange.carriage, Some(principal), turn) }
+    }
+
     /// For a listener whose peers need not say who they are.
     pub(super) fn resident(listener: &Listener) -> Option<Principal> {
         match &listener.admission {
@@ -125,7 +131,7 @@ impl Channel {
 
     /// How a request of this principal is answered.
     pub(super) fn caller(&self, principal: Principal) -> Caller {
-        Caller { principal, exchange: self.exchange, delivery: Delivery::JsonOrStream }
+        Caller { principal, exchange: self.exchange, delivery: Delivery::JsonOrStream, channel: None }
     }
 
     pub(super) fn owner(&self) -> Option<Owner> {
@@ -365,7 +371,7 @@ impl Connection {
         }
         let is_last = self.has_input_ended || self.drain == Drain::Draining;
         let Some(channel) = &mut self.channel else { return };
-        let is_done = is_last && channel.in_flight() == 0 && self.held.is_empty() && !self.is_paused;
+        let is_done = is_last && channel.in_flight() == 0 && !self.is_paused;
         if is_done && self.life == Life::Open {
             if !self.has_input_ended {
                 channel.goodbye = Goodbye::GoingAway;

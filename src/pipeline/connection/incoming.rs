@@ -84,6 +84,11 @@ impl Connection {
     fn heard(&mut self, listener: &Listener, turn: &Turn<'_>) {
         self.wait = Wait::Idle;
         self.has_progressed = true;
+        self.begin_life(listener, turn);
+    }
+
+    /// From now on the peer may be silent for so long.
+    pub(super) fn begin_life(&mut self, listener: &Listener, turn: &Turn<'_>) {
         let life = self.life_interval_ms(listener);
         if let Some(channel) = &mut self.channel {
             channel.answer_by_ms = u64::MAX;

@@ -45,6 +45,11 @@ impl Connection {
     ) -> Option<()> {
         let listener = listener_of(turn.snapshot, self.listener)?;
         let limits = &turn.snapshot.limits;
+        if let Some(channel) = caller.channel {
+            let body = padded.get(..bytes)?.to_vec();
+            self.post(channel, body, &caller, listener, turn);
+            return Some(());
+        }
         let json_limits = JsonLimits { depth_max: limits.json_depth_max, nodes_max: limits.json_nodes_max };
         match turn.work.json.decode(padded, bytes, json_limits) {
             Ok(document) => {

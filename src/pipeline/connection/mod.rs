@@ -7,6 +7,8 @@ mod request;
 mod message;
 mod batch;
 mod incoming;
+mod upgrade;
+mod feeds;
 mod channel;
 mod attached;
 mod form;

@@ -10,13 +10,14 @@ use crate::wire::http::head::{Persistence, Version};
 use crate::wire::json::encode::encode_integer;
 use crate::wire::jsonrpc::{self, Id, encode_error};
 use crate::wire::websocket::encode as websocket;
+use crate::wire::websocket::handshake::Upgrade;
 use crate::wire::websocket::frame::Opcode;
 use crate::wire::{prefixed, sse};
 
 pub use goodbye::Goodbye;
 pub use refusal::{Refusal, Row};
 
-use super::snapshot::Listener;
+use super::snapshot::{Listener, Speech};
 use super::turn::Turn;
 
 /// What the answer has to know about how the request came.
@@ -94,6 +95,10 @@ pub enum Content {
 pub enum Extra<'e> {
     /// The methods the target knows.
     Allow,
+    /// Where it is.
+    Location,
+    /// The version of WebSocket that is spoken.
+    WebSocketVersion,
     /// How to authenticate.
     Challenge,
     /// Seconds to wait.
@@ -139,13 +144,23 @@ pub fn encode_head(
         (Persistence::KeepAlive, Version::Http11) => {}
     }
     for extra in extras {
-        encode_extra(out, *extra);
+        encode_extra(out, listener, *extra);
     }
     out.extend_from_slice(b"\r\n");
 }
 
-fn encode_extra(out: &mut Vec<u8>, extra: Extra<'_>) {
+fn encode_extra(out: &mut Vec<u8>, listener: &Listener, extra: Extra<'_>) {
     match extra {
+        Extra::Location => {
+            if let Speech::Redirect { location } = &listener.speech {
+                out.extend_from_slice(b"location: ");
+                out.extend_from_slice(location);
+                out.extend_from_slice(b"\r\n");
+            }
+        }
+        Extra::WebSocketVersion => out.extend_from_slice(
+            b"sec-websocket-version: 13\r\nupgrade: websocket\r\nconnection: upgrade\r\n",
+        ),
         Extra::Allow => out.extend_from_slice(b"allow: POST, OPTIONS\r\n"),
         Extra::Challenge => out.extend_from_slice(b"www-authenticate: Bearer realm=\"mcpring\"\r\n"),
         Extra::RetryAfter(seconds) => {
@@ -322,6 +337,24 @@ pub fn close_stream(turn: &mut Turn<'_>, exchange: Exchange) {
     }
 }
 
+/// Appends the answer that makes a connection a WebSocket.
+// RFC 6455 4.2.2.
+pub fn switch(turn: &mut Turn<'_>, listener: &Listener, upgrade: &Upgrade<'_>) {
+    let work = &mut *turn.work;
+    let out = &mut work.answers;
+    out.extend_from_slice(
+        b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-accept: ",
+    );
+    out.extend_from_slice(&upgrade.accept);
+    out.extend_from_slice(b"\r\nsec-websocket-protocol: ");
+    out.extend_from_slice(upgrade.subprotocol.as_bytes());
+    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(&listener.header_block);
+    out.extend_from_slice(b"date: ");
+    out.extend_from_slice(work.date.as_bytes());
+    out.extend_from_slice(b"\r\n\r\n");
+}
+
 /// RFC 9112 7.1.
 fn encode_chunk(out: &mut Vec<u8>, bytes: &[u8]) {
     let mut digits = [0; 16];
@@ -347,6 +380,7 @@ fn status_line(status: u16) -> &'static [u8] {
         200 => b"HTTP/1.1 200 OK\r\n",
         202 => b"HTTP/1.1 202 Accepted\r\n",
         204 => b"HTTP/1.1 204 No Content\r\n",
+        308 => b"HTTP/1.1 308 Permanent Redirect\r\n",
         400 => b"HTTP/1.1 400 Bad Request\r\n",
         401 => b"HTTP/1.1 401 Unauthorized\r\n",
         403 => b"HTTP/1.1 403 Forbidden\r\n",
@@ -359,6 +393,7 @@ fn status_line(status: u16) -> &'static [u8] {
         415 => b"HTTP/1.1 415 Unsupported Media Type\r\n",
         417 => b"HTTP/1.1 417 Expectation Failed\r\n",
         421 => b"HTTP/1.1 421 Misdirected Request\r\n",
+        426 => b"HTTP/1.1 426 Upgrade Required\r\n",
         429 => b"HTTP/1.1 429 Too Many Requests\r\n",
         431 => b"HTTP/1.1 431 Request Header Fields Too Large\r\n",
         501 => b"HTTP/1.1 501 Not Implemented\r\n",

@@ -12,6 +12,7 @@ use crate::wire::json::encode::{encode_integer, encode_str};
 use crate::wire::jsonrpc::{
     EnvelopeError, INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, PARSE_ERROR,
 };
+use crate::wire::websocket::handshake::UpgradeError;
 use crate::wire::mcp::{
     Era, HEADER_MISMATCH, MISSING_CLIENT_CAPABILITY, RESOURCE_NOT_FOUND, Revision,
     UNSUPPORTED_PROTOCOL_VERSION,
@@ -26,6 +27,10 @@ pub enum Refusal<'r> {
     Chunked(ChunkedError),
     /// The head or body did not arrive in time.
     RequestTimeout,
+    /// Everything is served somewhere else.
+    Elsewhere,
+    /// The WebSocket handshake is not acceptable.
+    Upgrade(UpgradeError),
     /// Not the MCP endpoint.
     Path,
     /// A method the endpoint does not take.
@@ -150,6 +155,8 @@ impl Refusal<'_> {
                 framing(error.status(), "malformed_body", "the chunked body is not acceptable")
             }
             Self::RequestTimeout => framing(408, "request_timeout", "the request did not arrive in time"),
+            Self::Elsewhere => framing(308, "elsewhere", "this is served somewhere else"),
+            Self::Upgrade(error) => framing(error.status(), "bad_upgrade", upgrade_words(error)),
             Self::Path => framing(404, "not_found", "there is nothing at this path"),
             Self::HttpMethod => framing(405, "method_not_allowed", "this method is not allowed here"),
             Self::Host => framing(421, "host_not_allowed", "this server does not answer for that host"),
@@ -228,7 +235,9 @@ impl Refusal<'_> {
     /// The header field that goes with it.
     pub fn extra(&self) -> Option<Extra<'static>> {
         match self.row().status {
+            308 => Some(Extra::Location),
             401 => Some(Extra::Challenge),
+            426 => Some(Extra::WebSocketVersion),
             405 => Some(Extra::Allow),
             429 => {
                 let Self::RateLimited { retry_after_ms } = self else { return None };
@@ -280,6 +289,20 @@ fn required(capability: Capability) -> &'static [u8] {
         Capability::SamplingTools => b"{\"sampling\":{\"tools\":{}}}",
         Capability::Roots => b"{\"roots\":{}}",
         Capability::Tasks => b"{\"extensions\":{\"io.modelcontextprotocol/tasks\":{}}}",
+    }
+}
+
+/// What is wrong with an opening handshake, and what is wanted.
+fn upgrade_words(error: UpgradeError) -> &'static str {
+    match error {
+        UpgradeError::NotGet => "a WebSocket begins with GET",
+        UpgradeError::OldHttp => "a WebSocket begins with HTTP/1.1",
+        UpgradeError::Body => "a WebSocket's first request has no body",
+        UpgradeError::NoUpgrade => "Upgrade must name websocket",
+        UpgradeError::NoConnection => "Connection must name Upgrade",
+        UpgradeError::UnsupportedVersion => "Sec-WebSocket-Version must be 13",
+        UpgradeError::BadKey => "Sec-WebSocket-Key must be 16 bytes in base64",
+        UpgradeError::NoSubprotocol => "Sec-WebSocket-Protocol must offer mcp",
     }
 }
 

@@ -2,24 +2,29 @@
 //! Next: `feeds`, events over HTTP.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use mcpring::pipeline::snapshot::{Listener, Security, Snapshot, Speech};
+use mcpring::pipeline::snapshot::{Listener, Security, Snapshot, Speech, Sse, Transports, WebSocket};
 use mcpring::tools::Catalog;
 use serde_json::{Value, json};
 
 use crate::client::answering;
 use crate::fixture::{KEY, READER_KEY, listener, rate};
 use crate::offer::{catalog, snapshot_of};
-use crate::shards::{Carry, Shards};
+use crate::shards::{Carry, Event, Shards};
 
 /// How messages are carried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Lines,
     Prefixed,
+    Frames,
+    Events,
 }
 
-const KINDS: [Kind; 2] = [Kind::Lines, Kind::Prefixed];
+const KINDS: [Kind; 4] = [Kind::Lines, Kind::Prefixed, Kind::Frames, Kind::Events];
+/// Those that have no headers at all.
+const PIPES: [Kind; 2] = [Kind::Lines, Kind::Prefixed];
 
 /// One connection, and what has been read of it.
 pub(crate) struct Talk {
@@ -27,6 +32,10 @@ pub(crate) struct Talk {
     kind: Kind,
     line: usize,
     read: usize,
+    /// Where messages are posted.
+    endpoint: String,
+    /// Control frames that have come: first byte and payload.
+    pub(crate) control: Vec<(u8, Vec<u8>)>,
 }
 
 pub(crate) fn serving(kind: Kind, catalog: &Catalog, change: impl FnOnce(&mut Snapshot)) -> Arc<Snapshot> {
@@ -34,25 +43,117 @@ pub(crate) fn serving(kind: Kind, catalog: &Catalog, change: impl FnOnce(&mut Sn
         let speech = match kind {
             Kind::Lines => Speech::Lines,
             Kind::Prefixed => Speech::Prefixed,
+            Kind::Frames | Kind::Events => Speech::Http(all_transports()),
         };
         snapshot.listeners = vec![Arc::new(Listener { speech, ..listener("tcp", Security::Plain) })];
         change(snapshot);
     })
 }
 
-fn reshape(snapshot: &mut Snapshot, change: impl FnOnce(&mut Listener)) {
+/// Everything that HTTP can carry.
+pub(crate) fn all_transports() -> Transports {
+    Transports {
+        streamable_http: true,
+        websocket: Some(WebSocket {
+            subprotocols: vec!["mcp".into()],
+            frame_bytes_max: 1 << 20,
+            ping_interval: Duration::from_secs(30),
+            pong_timeout: Duration::from_secs(10),
+        }),
+        sse: Some(Sse {
+            heartbeat_interval: Duration::from_secs(30),
+            retry: Duration::from_secs(5),
+            connections_max: 4,
+            event_buffer_size: 8,
+        }),
+    }
+}
+
+/// A handshake as browsers make it.
+pub(crate) fn opening(fields: &str) -> Vec<u8> {
+    format!(
+        "GET /mcp HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Protocol: mcp\r\nAuthorization: Bearer {KEY}\r\n{fields}\r\n"
+    )
+    .into_bytes()
+}
+
+/// A frame as a client sends it.
+pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mut frame = vec![first];
+    match payload.len() {
+        short @ 0..126 => frame.push(0x80 | u8::try_from(short).unwrap()),
+        long @ 126..0x1_0000 => {
+            frame.push(0x80 | 126);
+            frame.extend_from_slice(&u16::try_from(long).unwrap().to_be_bytes());
+        }
+        huge => {
+            frame.push(0x80 | 127);
+            frame.extend_from_slice(&(huge as u64).to_be_bytes());
+        }
+    }
+    let mask = [0x11, 0xa2, 0x33, 0xc4];
+    frame.extend_from_slice(&mask);
+    frame.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+    frame
+}
+
+/// A server's frame at the front, and what follows it: its first byte and its payload.
+fn unframe(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (head, rest) = bytes.split_first_chunk::<2>()?;
+    assert!(head[1] < 128, "servers do not mask");
+    let (length, rest) = match head[1] {
+        126 => {
+            rest.split_first_chunk().map(|(length, rest)| (usize::from(u16::from_be_bytes(*length)), rest))?
+        }
+        127 => rest
+            .split_first_chunk()
+            .map(|(length, rest)| (usize::try_from(u64::from_be_bytes(*length)).unwrap(), rest))?,
+        short => (usize::from(short), rest),
+    };
+    let (payload, rest) = rest.split_at_checked(length)?;
+    Some((head[0], payload, rest))
+}
+
+pub(crate) fn reshape(snapshot: &mut Snapshot, change: impl FnOnce(&mut Listener)) {
     change(Arc::get_mut(&mut snapshot.listeners[0]).expect("nobody else has it yet"));
 }
 
 impl Talk {
-    fn new(kind: Kind) -> Self {
+    pub(crate) fn new(kind: Kind) -> Self {
         Self::with(kind, |_| {})
     }
 
-    fn with(kind: Kind, change: impl FnOnce(&mut Snapshot)) -> Self {
-        let mut shards = Shards::new(1, Carry::InOrder, &serving(kind, &catalog(), change));
-        let line = shards.connect();
-        Self { shards, kind, line, read: 0 }
+    pub(crate) fn with(kind: Kind, change: impl FnOnce(&mut Snapshot)) -> Self {
+        let shards = Shards::new(1, Carry::InOrder, &serving(kind, &catalog(), change));
+        let mut talk = Self { shards, kind, line: 0, read: 0, endpoint: String::new(), control: Vec::new() };
+        talk.connect();
+        talk
+    }
+
+    /// A new connection.
+    fn connect(&mut self) {
+        self.line = self.shards.connect();
+        self.read = 0;
+        match self.kind {
+            Kind::Lines | Kind::Prefixed => {}
+            Kind::Frames => {
+                self.shards.send(self.line, &opening(""));
+                let head = String::from_utf8_lossy(self.shards.received(self.line)).into_owned();
+                assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+                assert!(head.contains("sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"), "{head}");
+                assert!(head.contains("sec-websocket-protocol: mcp\r\n"), "{head}");
+                self.read = head.find("\r\n\r\n").expect("a head ends") + 4;
+            }
+            Kind::Events => {
+                self.shards.send(self.line, &get("/sse", ""));
+                let (_, events) = self.shards.stream(self.line);
+                assert_eq!(events[0].name.as_deref(), Some("endpoint"));
+                self.endpoint = events[0].data.clone().expect("an endpoint");
+                self.read = 1;
+            }
+        }
     }
 
     pub(crate) fn encode(&self, message: &str) -> Vec<u8> {
@@ -62,25 +163,57 @@ impl Talk {
                 let length = u32::try_from(message.len()).unwrap().to_be_bytes();
                 [&length[..], message.as_bytes()].concat()
             }
+            Kind::Frames => frame(0x81, message.as_bytes()),
+            Kind::Events => {
+                let endpoint = &self.endpoint;
+                let length = message.len();
+                format!(
+                    "POST {endpoint} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+                     Authorization: Bearer {KEY}\r\nContent-Length: {length}\r\n\r\n{message}"
+                )
+                .into_bytes()
+            }
         }
     }
 
     /// Sends a message; what came back.
-    fn say(&mut self, message: &Value) -> Vec<Value> {
+    pub(crate) fn say(&mut self, message: &Value) -> Vec<Value> {
         self.raw(&self.encode(&message.to_string()))
     }
 
-    fn raw(&mut self, bytes: &[u8]) -> Vec<Value> {
+    pub(crate) fn raw(&mut self, bytes: &[u8]) -> Vec<Value> {
+        if self.kind == Kind::Events {
+            assert_eq!(self.shards.ask(bytes).status, 202);
+            return self.heard();
+        }
         self.shards.send(self.line, bytes);
         self.heard()
     }
 
     /// What has come since this was asked last.
-    fn heard(&mut self) -> Vec<Value> {
+    pub(crate) fn heard(&mut self) -> Vec<Value> {
+        if self.kind == Kind::Events {
+            let events = self.shards.stream(self.line).1;
+            let new = events.get(self.read..).expect("they only grow");
+            self.read = events.len();
+            assert!(new.iter().all(|event| event.name.as_deref() == Some("message")), "{new:?}");
+            return new.iter().filter_map(Event::message).collect();
+        }
         let mut rest = self.shards.received(self.line).get(self.read..).expect("it only grows");
         let mut messages = Vec::new();
         loop {
             let (message, used) = match self.kind {
+                Kind::Events => unreachable!("read above"),
+                Kind::Frames => match unframe(rest) {
+                    Some((0x81, payload, after)) => (payload, rest.len() - after.len()),
+                    Some((first, payload, after)) => {
+                        self.control.push((first, payload.to_vec()));
+                        self.read += rest.len() - after.len();
+                        rest = after;
+                        continue;
+                    }
+                    None => break,
+                },
                 Kind::Lines => match rest.iter().position(|byte| *byte == b'\n') {
                     Some(end) => (&rest[..end], end + 1),
                     None => break,
@@ -101,14 +234,22 @@ impl Talk {
         messages
     }
 
-    fn pass(&mut self, millis: u64) -> Vec<Value> {
+    pub(crate) fn pass(&mut self, millis: u64) -> Vec<Value> {
         self.shards.pass(millis);
         self.heard()
     }
 
-    fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.shards.is_over(self.line)
     }
+}
+
+/// A GET by the operator.
+pub(crate) fn get(path: &str, fields: &str) -> Vec<u8> {
+    format!(
+        "GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\nAuthorization: Bearer {KEY}\r\n{fields}\r\n"
+    )
+    .into_bytes()
 }
 
 /// A modern request; with a key, the first of its connection.
@@ -173,7 +314,7 @@ fn a_modern_client_says_who_it_is_once() {
 
 #[test]
 fn whoever_does_not_say_who_it_is_is_told_and_in_the_end_sent_away() {
-    for kind in KINDS {
+    for kind in PIPES {
         for (wrong, reason_word) in [
             (json!("Bearer nobody"), "unauthenticated"),
             (json!(7), "unauthenticated"),
@@ -201,7 +342,7 @@ fn whoever_does_not_say_who_it_is_is_told_and_in_the_end_sent_away() {
 
 #[test]
 fn a_stranger_sends_little() {
-    for kind in KINDS {
+    for kind in PIPES {
         let mut talk = Talk::new(kind);
         let long = call(1, "echo", json!({"message": "x".repeat(70_000)}), Some(KEY));
         let answers = talk.say(&long);
@@ -250,7 +391,7 @@ fn requests_are_answered_as_they_finish() {
         assert_eq!(text(&talk.say(&call("now", "echo", json!({"message": "n"}), None))[0]), "n");
         assert_eq!(talk.pass(120)[0]["id"], "quick");
         assert_eq!(talk.pass(120)[0]["id"], "slow");
-        assert_eq!(talk.shards.streams(), 0);
+        assert_eq!(talk.shards.streams(), usize::from(kind == Kind::Events), "an inbox where there is one");
     }
 }
 
@@ -320,7 +461,7 @@ fn one_handler_asks_in_both_eras() {
         assert_eq!(question["method"], "elicitation/create");
         let answer = json!({"jsonrpc": "2.0", "id": question["id"], "result": {"action": "accept", "content": {"name": "Bob"}}});
         assert_eq!(text(&talk.say(&answer)[0]), "hello Bob");
-        assert_eq!(talk.shards.streams(), 1, "the session's own");
+        assert_eq!(talk.shards.streams(), 1 + usize::from(kind == Kind::Events), "the session's own");
     }
 }
 
@@ -367,8 +508,7 @@ fn tasks_are_looked_at_from_another_connection() {
         assert!(talk.pass(150).is_empty());
         let mut get = modern(2, "tasks/get", json!({"taskId": id}), Some(KEY));
         get["params"]["_meta"]["io.modelcontextprotocol/clientCapabilities"] = tasks;
-        talk.line = talk.shards.connect();
-        talk.read = 0;
+        talk.connect();
         assert_eq!(talk.say(&get)[0]["result"]["status"], "completed");
     }
 }
@@ -413,7 +553,7 @@ fn only_so_many_requests_wait_for_an_answer() {
 
 #[test]
 fn everybody_pays_for_each_message() {
-    for kind in KINDS {
+    for kind in PIPES {
         let mut talk = Talk::with(kind, |snapshot| {
             snapshot.rate_limits = vec![rate(mcpring::pipeline::admit::RateKey::Ip, 1, 2)];
         });
@@ -461,7 +601,7 @@ fn what_is_no_message_is_answered_and_the_connection_goes_on() {
 
 #[test]
 fn a_message_at_the_limit_is_taken_and_one_byte_more_is_not() {
-    for kind in KINDS {
+    for kind in PIPES {
         let mut talk = Talk::with(kind, |snapshot| {
             reshape(snapshot, |listener| listener.limits.message_bytes_max = 4096)
         });
@@ -484,7 +624,7 @@ fn a_message_at_the_limit_is_taken_and_one_byte_more_is_not() {
         // One that does not end is not waited for.
         let endless = match kind {
             Kind::Lines => vec![b'x'; 30_000],
-            Kind::Prefixed => u32::MAX.to_be_bytes().to_vec(),
+            Kind::Prefixed | Kind::Frames | Kind::Events => u32::MAX.to_be_bytes().to_vec(),
         };
         for piece in endless.chunks(1000) {
             talk.raw(piece);
@@ -495,7 +635,7 @@ fn a_message_at_the_limit_is_taken_and_one_byte_more_is_not() {
 
 #[test]
 fn a_peer_that_ends_its_half_gets_what_is_in_flight() {
-    for kind in KINDS {
+    for kind in PIPES {
         let mut talk = Talk::new(kind);
         assert!(talk.say(&call(1, "work", json!({"ms": 100}), Some(KEY))).is_empty());
         let listen = json!({"notifications": {"toolsListChanged": true}});
@@ -568,7 +708,7 @@ fn whoever_is_let_in_may_be_sent_away_or_may_less_after_a_reload() {
 
 #[test]
 fn who_asks_nothing_is_not_kept_and_who_waits_is() {
-    for kind in KINDS {
+    for kind in PIPES {
         let mut talk = Talk::new(kind);
         talk.pass(121_000);
         assert!(talk.is_over(), "idle");
@@ -585,7 +725,7 @@ fn who_asks_nothing_is_not_kept_and_who_waits_is() {
 
 #[test]
 fn messages_cut_anywhere_are_the_same_messages() {
-    for kind in KINDS {
+    for kind in PIPES {
         let mut talk = Talk::new(kind);
         let mut bytes = talk.encode(&call(1, "echo", json!({"message": "a\u{20ac}"}), Some(KEY)).to_string());
         for id in 2..6 {

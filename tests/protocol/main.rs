@@ -46,3 +46,7 @@ mod turmoil;
 mod readers;
 #[cfg(test)]
 mod channels;
+#[cfg(test)]
+mod websockets;
+#[cfg(test)]
+mod feeds;

@@ -13,8 +13,8 @@ use crate::pipeline::event::Count;
 use crate::pipeline::framing::{Caller, Framing, POST_PATH, POST_QUERY};
 use crate::pipeline::headers::Headers;
 use crate::pipeline::hub::Unposted;
-use crate::pipeline::hub::key::{EventId, Key, Owner};
 use crate::pipeline::hub::feed_owner;
+use crate::pipeline::hub::key::{EventId, Key, Owner};
 use crate::pipeline::respond::{self, Carriage, Exchange, Refusal};
 use crate::pipeline::seal::principal_digest;
 use crate::pipeline::snapshot::{Listener, Speech, Sse};
@@ -108,7 +108,9 @@ impl Connection {
         let resources = readable(caller.principal.roles, turn);
         let events_max = rules(listener).map_or(1, |sse| sse.event_buffer_size);
         let nonce = turn.nonce();
-        let Some(stream) = turn.work.hub.open_feed(owner, resources, events_max, nonce, now) else { return false };
+        let Some(stream) = turn.work.hub.open_feed(owner, resources, events_max, nonce, now) else {
+            return false;
+        };
         self.attach(&reading(stream, 0), caller, turn)
     }
 

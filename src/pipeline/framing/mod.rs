@@ -6,8 +6,8 @@
 pub mod messages;
 
 use super::authenticate::Principal;
-use super::respond::{Exchange, Refusal};
 use super::hub::key::Key;
+use super::respond::{Exchange, Refusal};
 use super::snapshot::{Limits, Listener, Speech};
 use crate::wire::http::chunked::{Chunked, ChunkedLimits};
 use crate::wire::http::head::{BodyLength, Head, HeadLimits, HeadScan, Method};

@@ -103,11 +103,7 @@ impl Hub {
         match self.find(key).map(|stream| &stream.role) {
             Some(Role::Mirror { source, then, .. }) => (*source, *then),
             Some(
-                Role::Call { .. }
-                | Role::Listen(_)
-                | Role::Session { .. }
-                | Role::Feed { .. }
-                | Role::Inbox,
+                Role::Call { .. } | Role::Listen(_) | Role::Session { .. } | Role::Feed { .. } | Role::Inbox,
             )
             | None => (None, Then::Gone),
         }
@@ -123,11 +119,7 @@ impl Hub {
         match self.find(key).map(|stream| &mut stream.role) {
             Some(Role::Mirror { has_news, .. }) => std::mem::take(has_news),
             Some(
-                Role::Call { .. }
-                | Role::Listen(_)
-                | Role::Session { .. }
-                | Role::Feed { .. }
-                | Role::Inbox,
+                Role::Call { .. } | Role::Listen(_) | Role::Session { .. } | Role::Feed { .. } | Role::Inbox,
             )
             | None => false,
         }

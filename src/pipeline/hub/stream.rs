@@ -82,7 +82,11 @@ impl Role {
     pub(super) fn events_max(&self) -> Option<usize> {
         match self {
             Self::Feed { events_max, .. } => Some(*events_max),
-            Self::Call { .. } | Self::Listen(_) | Self::Session { .. } | Self::Inbox | Self::Mirror { .. } => None,
+            Self::Call { .. }
+            | Self::Listen(_)
+            | Self::Session { .. }
+            | Self::Inbox
+            | Self::Mirror { .. } => None,
         }
     }
 }

@@ -10,8 +10,8 @@ use crate::wire::http::head::{Persistence, Version};
 use crate::wire::json::encode::encode_integer;
 use crate::wire::jsonrpc::{self, Id, encode_error};
 use crate::wire::websocket::encode as websocket;
-use crate::wire::websocket::handshake::Upgrade;
 use crate::wire::websocket::frame::Opcode;
+use crate::wire::websocket::handshake::Upgrade;
 use crate::wire::{prefixed, sse};
 
 pub use goodbye::Goodbye;
@@ -158,9 +158,8 @@ fn encode_extra(out: &mut Vec<u8>, listener: &Listener, extra: Extra<'_>) {
                 out.extend_from_slice(b"\r\n");
             }
         }
-        Extra::WebSocketVersion => out.extend_from_slice(
-            b"sec-websocket-version: 13\r\nupgrade: websocket\r\nconnection: upgrade\r\n",
-        ),
+        Extra::WebSocketVersion => out
+            .extend_from_slice(b"sec-websocket-version: 13\r\nupgrade: websocket\r\nconnection: upgrade\r\n"),
         Extra::Allow => out.extend_from_slice(b"allow: POST, OPTIONS\r\n"),
         Extra::Challenge => out.extend_from_slice(b"www-authenticate: Bearer realm=\"mcpring\"\r\n"),
         Extra::RetryAfter(seconds) => {

@@ -12,11 +12,11 @@ use crate::wire::json::encode::{encode_integer, encode_str};
 use crate::wire::jsonrpc::{
     EnvelopeError, INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, PARSE_ERROR,
 };
-use crate::wire::websocket::handshake::UpgradeError;
 use crate::wire::mcp::{
     Era, HEADER_MISMATCH, MISSING_CLIENT_CAPABILITY, RESOURCE_NOT_FOUND, Revision,
     UNSUPPORTED_PROTOCOL_VERSION,
 };
+use crate::wire::websocket::handshake::UpgradeError;
 
 /// Why a request is answered "no". Carries only what the peer may know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

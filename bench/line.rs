@@ -40,7 +40,7 @@ const WARM_UP: usize = 100;
 
 /// How the call is answered.
 const EXCHANGE: Exchange = Exchange {
-    carriage: Carriage::Response,
+    carriage: mcpring::pipeline::respond::Carriage::Response,
     version: Version::Http11,
     persistence: Persistence::KeepAlive,
     body: Body::Sent,
@@ -140,7 +140,7 @@ pub fn framing() -> Ready {
         let end = HeadScan::default().find_end(black_box(&call), &limits).expect("sound").expect("whole");
         let mut storage = field_storage();
         let head = head::decode(call.get(..end).unwrap_or_default(), &mut storage, &limits).expect("sound");
-        assert!(judge(black_box(&head), listener(&snapshot), &snapshot.limits).is_ok());
+        assert!(judge(black_box(&head), listener(&snapshot)).is_ok());
     })
 }
 
@@ -289,7 +289,7 @@ impl Stage for Dispatch {
         let ran = self.desk.turn(&mut self.outbox, |turn| {
             let listener = listener(turn.snapshot);
             let delivery = Delivery::JsonOrStream;
-            let visitor = Visitor { principal, peer, listener, delivery, headers: &headers };
+            let visitor = Visitor { principal, peer: peer.into(), listener, delivery, headers: &headers };
             dispatch(black_box(request), black_box(target), &visitor, turn)
         });
         assert!(matches!(ran, Ok(Dispatched::Answered(_))));

@@ -3,11 +3,11 @@
 
 use serde_json::{Value, json};
 
-use crate::channels::{Kind, get, reshape, serving};
 use crate::client::OTHER_KEY;
 use crate::fixture::{KEY, READER_KEY};
 use crate::offer::catalog;
 use crate::shards::{Carry, Shards};
+use crate::talk::{Kind, get, reshape, serving};
 use mcpring::pipeline::snapshot::Speech;
 
 fn fleet(shards: usize, carry: Carry) -> Shards {

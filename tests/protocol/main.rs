@@ -45,7 +45,11 @@ mod turmoil;
 #[cfg(test)]
 mod readers;
 #[cfg(test)]
+mod talk;
+#[cfg(test)]
 mod channels;
+#[cfg(test)]
+mod pipes;
 #[cfg(test)]
 mod websockets;
 #[cfg(test)]

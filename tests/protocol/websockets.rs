@@ -3,9 +3,9 @@
 
 use serde_json::{Value, json};
 
-use crate::channels::{Kind, Talk, all_transports, call, frame, opening, reshape, serving};
 use crate::offer::catalog;
 use crate::shards::{Carry, Shards};
+use crate::talk::{Kind, Talk, all_transports, call, frame, opening, reshape, serving};
 use mcpring::pipeline::snapshot::Speech;
 
 const TEXT: u8 = 0x81;

@@ -3,8 +3,8 @@
 //! Never: a message after the answer; a message that another reader has had, unless the peer asks for it again.
 //! Next: `hub/stream.rs`, what is read.
 
-use super::channel::Brings;
 use super::form::{Form, Ids};
+use super::reading::Fallback;
 use super::{ANSWERS_BYTES_MAX, Connection, Drain, listener_of};
 use crate::pipeline::event::Count;
 use crate::pipeline::framing::{Caller, Framing};
@@ -15,172 +15,45 @@ use crate::pipeline::respond;
 use crate::pipeline::snapshot::{Listener, SlowReader};
 use crate::pipeline::turn::Turn;
 use crate::wire::http::head::{Persistence, Version};
-use crate::wire::mcp::session::Claims;
 use crate::wire::sse;
 
 /// A stream that another shard keeps.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Remote {
-    is_pulling: bool,
-    owner: Owner,
+    pub(super) is_pulling: bool,
+    pub(super) owner: Owner,
 }
 
 /// What the connection reads and how it writes it.
 pub(super) struct Attachment {
     pub(super) stream: Key,
-    ticket: u64,
-    after: u64,
+    pub(super) ticket: u64,
+    pub(super) after: u64,
     pub(super) remote: Option<Remote>,
     /// Where to turn if the stream to be resumed is no more.
-    fallback: Option<Fallback>,
+    pub(super) fallback: Option<Fallback>,
     pub(super) caller: Caller,
     /// The snapshot's under which the caller was last known.
     pub(super) generation: u64,
-    form: Form,
-    ids: Ids,
-    is_open: bool,
-    /// A message has been read since it came.
-    has_read: bool,
-    collected: Vec<u8>,
-    /// Where in its requests the connection goes on afterwards; the rest of this one's body may have to be skipped first.
-    then: Framing,
-    /// How long it may be silent, milliseconds.
-    life_ms: u64,
-    alive_at_ms: u64,
-    /// When what entitles the reader is over, Unix seconds.
-    until_s: u64,
-}
-
-/// Where to turn if the stream to be resumed is no more.
-#[derive(Clone, Copy)]
-pub(super) enum Fallback {
-    /// To the session's own.
-    Session(Owner, Claims),
-    /// To a new feed.
-    Feed,
-}
-
-/// What to read.
-pub(super) struct Reading {
-    pub(super) stream: Key,
-    pub(super) owner: Owner,
-    pub(super) after: u64,
     pub(super) form: Form,
     pub(super) ids: Ids,
-    /// What it brings, where a connection reads several.
-    pub(super) brings: Brings,
+    pub(super) is_open: bool,
+    /// A message has been read since it came.
+    pub(super) has_read: bool,
+    pub(super) collected: Vec<u8>,
+    /// Where in its requests the connection goes on afterwards; the rest of this one's body may have to be skipped first.
+    pub(super) then: Framing,
+    /// How long it may be silent, milliseconds.
+    pub(super) life_ms: u64,
+    pub(super) alive_at_ms: u64,
+    /// When what entitles the reader is over, Unix seconds.
+    pub(super) until_s: u64,
 }
 
 impl Connection {
     /// When the attached stream needs a sign of life, monotonic milliseconds.
     pub(super) fn alive_at_ms(&self) -> u64 {
         self.attached.as_ref().map_or(u64::MAX, |attached| attached.alive_at_ms).min(self.channel_due_ms())
-    }
-
-    /// Begins to read a stream of this shard; false when it is not there or somebody else's.
-    pub(super) fn attach(&mut self, reading: &Reading, caller: Caller, turn: &mut Turn<'_>) -> bool {
-        if let Some(channel) = &mut self.channel {
-            return channel.read(reading, turn);
-        }
-        let Some(ticket) = turn.work.hub.attach(reading.stream, reading.owner) else { return false };
-        self.begin_reading(reading, ticket, None, None, caller, turn);
-        true
-    }
-
-    fn begin_reading(
-        &mut self,
-        reading: &Reading,
-        ticket: u64,
-        remote: Option<Remote>,
-        fallback: Option<Fallback>,
-        caller: Caller,
-        turn: &mut Turn<'_>,
-    ) {
-        let life_ms = self.silence_max_ms(reading.ids, turn);
-        let then = std::mem::replace(&mut self.framing, Framing::Busy);
-        self.attached = Some(Box::new(Attachment {
-            stream: reading.stream,
-            ticket,
-            after: reading.after,
-            remote,
-            fallback,
-            caller,
-            generation: turn.snapshot.generation,
-            form: reading.form,
-            ids: reading.ids,
-            is_open: false,
-            has_read: false,
-            collected: Vec::new(),
-            then,
-            until_s: u64::MAX,
-            life_ms,
-            alive_at_ms: turn.now.ms.saturating_add(life_ms),
-        }));
-        self.poll_attached(turn);
-    }
-
-    /// Begins to read what a session is told, or goes on where the peer lost a stream of its.
-    pub(super) fn attach_session(
-        &mut self,
-        owner: Owner,
-        claims: Claims,
-        resume: Option<EventId>,
-        caller: Caller,
-        turn: &mut Turn<'_>,
-    ) -> bool {
-        let ids = Ids::of(claims.revision);
-        let (nonce, mirror_nonce, now) = (turn.nonce(), turn.nonce(), turn.now);
-        let hub = &mut turn.work.hub;
-        if let Some(EventId { stream, seq }) = resume {
-            let reading =
-                Reading { stream, owner, after: seq, form: Form::Stream, ids, brings: Brings::News };
-            if stream.shard == turn.work.shard {
-                if let Some(ticket) = hub.attach(stream, owner) {
-                    self.begin_reading(&reading, ticket, None, None, caller, turn);
-                    return true;
-                }
-            } else if hub.has_shard(stream.shard)
-                && let Some(mirror) = hub.mirror(owner, mirror_nonce, now)
-            {
-                hub.pull(stream, owner, seq, mirror);
-                let fallback = Some(Fallback::Session(owner, claims));
-                return self.read_mirror(mirror, seq, ids, fallback, owner, caller, turn);
-            }
-        }
-        if hub.is_home(claims.shard) {
-            let Some((stream, after)) = hub.open_session(owner, claims.shard, nonce, now) else {
-                return false;
-            };
-            return self.attach(
-                &Reading { stream, owner, after, form: Form::Stream, ids, brings: Brings::News },
-                caller,
-                turn,
-            );
-        }
-        let Some(mirror) = hub.mirror(owner, mirror_nonce, now) else { return false };
-        hub.pull_session(owner, claims.shard, mirror, nonce);
-        self.read_mirror(mirror, 0, ids, None, owner, caller, turn)
-    }
-
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "two callers that know all of it, and no two belong together"
-    )]
-    pub(super) fn read_mirror(
-        &mut self,
-        mirror: Key,
-        after: u64,
-        ids: Ids,
-        fallback: Option<Fallback>,
-        owner: Owner,
-        caller: Caller,
-        turn: &mut Turn<'_>,
-    ) -> bool {
-        let Some(ticket) = turn.work.hub.attach(mirror, owner) else { return false };
-        let reading = Reading { stream: mirror, owner, after, form: Form::Stream, ids, brings: Brings::News };
-        let remote = Some(Remote { is_pulling: true, owner });
-        self.begin_reading(&reading, ticket, remote, fallback, caller, turn);
-        true
     }
 
     /// The session that reads is over then, Unix seconds.

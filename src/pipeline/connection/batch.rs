@@ -3,11 +3,11 @@
 //! Next: `message`, the line itself.
 
 use super::Connection;
-use super::attached::Reading;
 use super::channel::Brings;
 use super::form::{Form, Ids};
 use super::message::{decide, sessions};
 use super::note::Known;
+use super::reading::Reading;
 use crate::pipeline::admit::Payer;
 use crate::pipeline::dispatch::Dispatched;
 use crate::pipeline::envelope::{self, Envelope, Request};

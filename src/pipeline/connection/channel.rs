@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use super::attached::Reading;
 use super::form::Form;
+use super::reading::Reading;
 use super::{ANSWERS_BYTES_MAX, Connection, Drain, Life, listener_of};
 use crate::pipeline::authenticate::Principal;
 use crate::pipeline::event::Count;

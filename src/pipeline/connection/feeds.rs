@@ -3,10 +3,10 @@
 //! Never: more of these streams than the listener allows; a message taken for a channel of another principal's.
 //! Next: `hub/feed.rs`, where they are kept.
 
-use super::attached::{Fallback, Reading};
 use super::channel::{Brings, Channel};
 use super::form::{Form, Ids};
 use super::note::Known;
+use super::reading::{Fallback, Reading};
 use super::standing::readable;
 use super::{Connection, Drain};
 use crate::pipeline::event::Count;

@@ -260,7 +260,7 @@ impl Channel {
         turn: &mut Turn<'_>,
     ) {
         let (form, ids) = (super::form::Form::Events, super::form::Ids::None);
-        self.read(&super::attached::Reading { stream, owner, after, form, ids, brings }, turn);
+        self.read(&super::reading::Reading { stream, owner, after, form, ids, brings }, turn);
     }
 }
 

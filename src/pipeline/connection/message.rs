@@ -2,10 +2,10 @@
 //! Never: a stage skipped; a tool found by a header.
 //! Next: the stages themselves, `envelope` first.
 
-use super::attached::Reading;
 use super::channel::Brings;
 use super::form::{Form, Ids, form_of};
 use super::note::Known;
+use super::reading::Reading;
 use super::{Connection, Drain, listener_of};
 use crate::pipeline::authorize::{Target, authorize};
 use crate::pipeline::dispatch::{Dispatched, Visitor, dispatch};

@@ -10,6 +10,7 @@ mod incoming;
 mod upgrade;
 mod feeds;
 mod channel;
+mod reading;
 mod attached;
 mod form;
 mod sessions;

@@ -33,7 +33,7 @@ impl Check<'_> {
         }
     }
 
-    /// `[limits]` and `[mcp]`.
+    /// `[limits]` and `[mcp]`; `max_inflight_per_connection` is each listener's.
     pub(super) fn limits(&mut self, raw: &raw::Limits, mcp: &raw::Mcp) -> Limits {
         let count = |count: u64| usize::try_from(count).expect("a range has checked it");
         let per_ip = "limits.max_connections_per_ip";

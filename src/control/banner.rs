@@ -4,7 +4,6 @@
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use tracing::Level;
@@ -16,7 +15,8 @@ use super::log::line::{Entry, Format};
 use super::moment;
 use super::process::{Ready, log_problems, say};
 use super::publish::CertificateFact;
-use crate::pipeline::snapshot::Admission;
+use crate::pipeline::snapshot::{Admission, Speech};
+use crate::shard::address::Address;
 use crate::shard::driver::Driver;
 
 /// Whether stderr shows colours. no-color.org: any value but the empty one switches them off.
@@ -49,30 +49,52 @@ pub fn driver_word(driver: Driver) -> &'static str {
     }
 }
 
-/// `https://127.0.0.1:8443/mcp`.
-pub fn url(listener: &Listener, address: SocketAddr) -> String {
-    let scheme = match listener.security {
-        ListenerSecurity::Plain => "http",
-        ListenerSecurity::Tls(_) => "https",
+/// `https://127.0.0.1:8443/mcp`, `tls://127.0.0.1:9000`; nothing where no URL leads to.
+pub fn url(listener: &Listener, address: &Address) -> Option<String> {
+    let address = address.tcp()?;
+    let is_plain = listener.security == ListenerSecurity::Plain;
+    let (plain, tls, path) = match &listener.speech {
+        Speech::Http(_) => ("http", "https", listener.path.as_str()),
+        Speech::Lines | Speech::Prefixed => ("tcp", "tls", ""),
+        Speech::Redirect { .. } => ("http", "https", "/"),
     };
-    format!("{scheme}://{address}{}", listener.path)
+    Some(format!("{}://{address}{path}", if is_plain { plain } else { tls }))
 }
 
-/// The `ready` line.
-pub fn entry(ready: &Ready<'_>) -> Entry {
-    let listeners: Vec<serde_json::Value> = ready
-        .config
-        .listeners
-        .iter()
-        .zip(ready.addresses)
-        .map(|(listener, &address)| {
+/// What is spoken on a listener, in the words of the configuration.
+pub fn spoken(speech: &Speech) -> Vec<&'static str> {
+    match speech {
+        Speech::Http(transports) => [
+            (transports.streamable_http, "streamable_http"),
+            (transports.websocket.is_some(), "websocket"),
+            (transports.sse.is_some(), "sse"),
+        ]
+        .into_iter()
+        .filter_map(|(is_offered, word)| is_offered.then_some(word))
+        .collect(),
+        Speech::Lines => vec!["newline"],
+        Speech::Prefixed => vec!["length32"],
+        Speech::Redirect { .. } => vec!["redirect"],
+    }
+}
+
+/// Each listener with its address and URL.
+pub fn listeners(ready: &Ready<'_>) -> Vec<serde_json::Value> {
+    let listeners = ready.config.listeners.iter().zip(ready.addresses);
+    listeners
+        .map(|(listener, address)| {
             serde_json::json!({
                 "name": listener.name,
                 "address": address.to_string(),
                 "url": url(listener, address),
+                "transports": spoken(&listener.speech),
             })
         })
-        .collect();
+        .collect()
+}
+
+/// The `ready` line.
+pub fn entry(ready: &Ready<'_>) -> Entry {
     let file = ready.config.file.as_ref().map(|file| file.display().to_string());
     Entry::new(Level::INFO, "ready")
         .with("version", env!("CARGO_PKG_VERSION"))
@@ -80,7 +102,7 @@ pub fn entry(ready: &Ready<'_>) -> Entry {
         .with("config", file)
         .with("driver", driver_word(ready.driver))
         .with("shards", ready.config.runtime.cpus.len())
-        .with("listeners", listeners)
+        .with("listeners", listeners(ready))
         .with("elapsed_us", u64::try_from(ready.elapsed.as_micros()).unwrap_or(u64::MAX))
 }
 
@@ -93,7 +115,7 @@ fn banner(ready: &Ready<'_>) -> String {
         let _ = writeln!(text, "  {name:<10} {value}");
     };
     row("Shards", &shards(config, ready.driver));
-    for (listener, &address) in config.listeners.iter().zip(ready.addresses) {
+    for (listener, address) in config.listeners.iter().zip(ready.addresses) {
         row(&listener.name, &listener_row(config, listener, address));
     }
     row("Tools", &or_none(&config.native));
@@ -121,7 +143,10 @@ fn shards(config: &Config, driver: Driver) -> String {
     format!("{} on cores {}, {}, kernel {kernel}", cpus.len(), cpus.join(","), driver_word(driver))
 }
 
-fn listener_row(config: &Config, listener: &Listener, address: SocketAddr) -> String {
+fn listener_row(config: &Config, listener: &Listener, address: &Address) -> String {
+    if let Speech::Redirect { location } = &listener.speech {
+        return format!("{address}    -> {}", String::from_utf8_lossy(location));
+    }
     let security = match listener.security {
         ListenerSecurity::Plain => "no TLS".to_owned(),
         ListenerSecurity::Tls(index) => match config.tls.get(index).map(|profile| profile.min_version) {
@@ -134,7 +159,12 @@ fn listener_row(config: &Config, listener: &Listener, address: SocketAddr) -> St
         Admission::Resident(_) => "started by its client",
         Admission::AnonymousAllowed => "anonymous allowed",
     };
-    format!("{address}{}    {security}   {admission}   origins {}", listener.path, listener.origins.len())
+    let spoken = spoken(&listener.speech).join(", ");
+    let origins = match listener.speech {
+        Speech::Http(_) => format!("   origins {}", listener.origins.len()),
+        Speech::Lines | Speech::Prefixed | Speech::Redirect { .. } => String::new(),
+    };
+    format!("{address}{}    {spoken}   {security}   {admission}{origins}", listener.path)
 }
 
 fn or_none(list: &[String]) -> String {

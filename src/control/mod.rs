@@ -9,6 +9,7 @@ pub mod config;
 pub mod process;
 pub mod server;
 pub mod start;
+pub mod inherited;
 pub mod reload;
 pub mod publish;
 pub mod offer;

@@ -5,7 +5,6 @@
 //! Next: `server`, what is started and reloaded.
 
 use std::io::{self, Write as _};
-use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,6 +23,7 @@ use super::options::{Check, RunOptions};
 use super::problem::{Exit, Problem, exit_code};
 use super::publish::{CertificateFact, Hsts, Kept, Materials, load_materials};
 use super::server::{Prepared, Server};
+use crate::shard::address::Address;
 use crate::shard::driver::Driver;
 
 /// How often a drain asks whether the shards have ended.
@@ -64,7 +64,7 @@ pub struct Ready<'a> {
     /// As it runs.
     pub config: &'a Config,
     /// Where each listener accepts.
-    pub addresses: &'a [SocketAddr],
+    pub addresses: &'a [Address],
     /// Of every shard.
     pub driver: Driver,
     /// The tools that are offered, by name.

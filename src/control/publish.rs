@@ -11,13 +11,14 @@ use rustls::ServerConfig;
 use super::certs::load::{Identity, load_identity};
 use super::certs::{Tickets, build_server_config};
 use super::config::checked::{self, Config, HeaderPreset, ListenerSecurity};
+use super::inherited::Passed;
 use super::keys::{load_keys, no_keys, role_bit};
 use super::offer::Offer;
 use super::problem::{Exit, Problem};
 use crate::pipeline::authenticate::KeyTable;
 use crate::pipeline::authorize::{Policy, RoleRules};
 use crate::pipeline::seal::Sealer;
-use crate::pipeline::snapshot::{Limits, Listener, ListenerLimits, Security, Snapshot, Speech, Transports};
+use crate::pipeline::snapshot::{Listener, Security, Snapshot};
 use crate::tools::{Catalog, Registry};
 
 /// What outlives a reload, so that sessions and tickets do too.
@@ -28,6 +29,8 @@ pub struct Kept {
     pub sealer: Arc<Sealer>,
     /// What is offered.
     pub offer: Offer,
+    /// Sockets that this process was started with.
+    pub passed: Passed,
 }
 
 impl Kept {
@@ -45,6 +48,7 @@ impl Kept {
             tickets: Tickets::default(),
             sealer: Arc::new(Sealer::new(&key)),
             offer: Offer::new(catalog),
+            passed: Passed::default(),
         })
     }
 }
@@ -129,7 +133,7 @@ pub fn build_listeners(config: &Config, tls: &[Arc<ServerConfig>], hsts: Hsts) -
     config
         .listeners
         .iter()
-        .map(|listener| Arc::new(build_listener(listener, tls, key_header, hsts, &config.limits)))
+        .map(|listener| Arc::new(build_listener(listener, tls, key_header, hsts)))
         .collect()
 }
 
@@ -138,7 +142,6 @@ fn build_listener(
     tls: &[Arc<ServerConfig>],
     key_header: &str,
     hsts: Hsts,
-    limits: &Limits,
 ) -> Listener {
     let security = match listener.security {
         ListenerSecurity::Plain => Security::Plain,
@@ -154,14 +157,8 @@ fn build_listener(
     Listener {
         name: listener.name.as_str().into(),
         security,
-        speech: Speech::Http(Transports { streamable_http: true, ..Transports::default() }),
-        limits: ListenerLimits {
-            connections_max: limits.connections_max,
-            connections_per_ip_max: limits.connections_per_ip_max,
-            message_bytes_max: limits.message_bytes_max,
-            inflight_max: 128,
-            send_timeout: limits.send_timeout,
-        },
+        speech: listener.speech.clone(),
+        limits: listener.limits.clone(),
         path: listener.path.clone(),
         hostnames: listener.hostnames.clone(),
         origins: listener.origins.clone(),

@@ -3,9 +3,9 @@
 //! Never: a socket, a file.
 //! Next: `process`, which carries the plan out.
 
-use std::net::SocketAddr;
-
 use super::config::checked::{Config, Listener, Runtime};
+use crate::shard::address::Address;
+use crate::shard::listen::Options;
 
 /// A place in `Snapshot::listeners`. Connections remember its index for life, so places are never removed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,9 +13,9 @@ pub struct Slot {
     /// The listener's table name.
     pub name: String,
     /// As configured; port 0 stays 0.
-    pub address: SocketAddr,
-    /// As given to listen(2).
-    pub backlog: u32,
+    pub address: Address,
+    /// As its socket was opened.
+    pub options: Options,
     /// Whether it accepts.
     pub state: SlotState,
 }
@@ -34,8 +34,8 @@ impl Slot {
     pub fn open(listener: &Listener) -> Self {
         Self {
             name: listener.name.clone(),
-            address: listener.address,
-            backlog: listener.backlog,
+            address: listener.address.clone(),
+            options: listener.socket,
             state: SlotState::Open,
         }
     }
@@ -77,10 +77,8 @@ pub fn plan(running: &[Slot], old: &Runtime, new: &Config) -> Plan {
     for (listener, kept) in new.listeners.iter().zip(&kept) {
         if let Some(index) = kept {
             plan.placed.push((*index, Fate::Kept));
-            if let Some(slot) = running.get(*index).filter(|slot| slot.backlog != listener.backlog) {
-                let name = &listener.name;
-                plan.restart
-                    .push(format!("listeners.{name}.backlog {} -> {}", slot.backlog, listener.backlog));
+            if let Some(slot) = running.get(*index) {
+                plan.restart.extend(reopening_needed(&listener.name, &slot.options, &listener.socket));
             }
             continue;
         }
@@ -142,6 +140,21 @@ fn followed(running: &[Slot], plan: &Plan, listeners: &[Listener]) -> Vec<(usize
         .collect()
 }
 
+/// What a socket that stays open does not follow.
+fn reopening_needed(name: &str, old: &Options, new: &Options) -> Vec<String> {
+    let mut changed = Vec::new();
+    if old.backlog != new.backlog {
+        changed.push(format!("listeners.{name}.backlog {} -> {}", old.backlog, new.backlog));
+    }
+    if old.keepalive != new.keepalive {
+        changed.push(format!("listeners.{name}.tcp_keepalive {:?} -> {:?}", old.keepalive, new.keepalive));
+    }
+    if old.mode != new.mode {
+        changed.push(format!("listeners.{name}.socket_mode {:04o} -> {:04o}", old.mode, new.mode));
+    }
+    changed
+}
+
 /// Threads, cores and rings are fixed for the life of the process.
 fn restart_needed(old: &Runtime, new: &Runtime) -> Vec<String> {
     let mut changed = Vec::new();
@@ -169,14 +182,16 @@ mod tests {
     use super::super::dev::tests::config;
     use super::*;
 
+    const OPTIONS: Options = Options { backlog: 64, keepalive: Duration::from_secs(60), mode: 0o660 };
+
     fn slot(text: &str) -> Slot {
         let (state, text) = match text.strip_prefix('-') {
             Some(rest) => (SlotState::Closed, rest),
             None => (SlotState::Open, text),
         };
         let (name, port) = text.split_once(':').unwrap();
-        let address = SocketAddr::new([127, 0, 0, 1].into(), port.parse().unwrap());
-        Slot { name: name.to_owned(), address, backlog: 64, state }
+        let address = Address::Tcp(([127, 0, 0, 1], port.parse().unwrap()).into());
+        Slot { name: name.to_owned(), address, options: OPTIONS, state }
     }
 
     fn listeners(text: &str) -> Config {
@@ -186,10 +201,24 @@ mod tests {
             .split_whitespace()
             .map(|text| {
                 let slot = slot(text);
-                Listener { name: slot.name, address: slot.address, backlog: 64, ..model.clone() }
+                Listener { name: slot.name, address: slot.address, socket: OPTIONS, ..model.clone() }
             })
             .collect();
         config
+    }
+
+    #[test]
+    fn keeps_the_sockets_of_paths_and_of_systemd() {
+        let mut config = listeners("a:1 b:2");
+        config.listeners[0].address = Address::Unix("/run/a".into());
+        config.listeners[1].address = Address::Systemd("b".to_owned());
+        let running: Vec<Slot> = config.listeners.iter().map(Slot::open).collect();
+        let same = plan(&running, &config.runtime, &config);
+        assert_eq!(same.placed, [(0, Fate::Kept), (1, Fate::Kept)]);
+        assert!(same.restart.is_empty() && same.closed.is_empty());
+        config.listeners[0].address = Address::Unix("/run/b".into());
+        let moved = plan(&running, &config.runtime, &config);
+        assert_eq!((moved.placed, moved.closed), (vec![(2, Fate::Added), (1, Fate::Kept)], vec![0]));
     }
 
     #[test]
@@ -245,7 +274,14 @@ mod tests {
         assert_eq!(changed(|runtime| runtime.ring_entries = 8), ["runtime.ring_entries 1024 -> 8"]);
         assert!(changed(|runtime| runtime.shutdown_grace = Duration::ZERO).is_empty());
         let mut config = listeners("a:1");
-        config.listeners[0].backlog = 128;
-        assert_eq!(plan(&[slot("a:1")], &config.runtime, &config).restart, ["listeners.a.backlog 64 -> 128"]);
+        config.listeners[0].socket = Options { backlog: 128, keepalive: Duration::ZERO, mode: 0o600 };
+        assert_eq!(
+            plan(&[slot("a:1")], &config.runtime, &config).restart,
+            [
+                "listeners.a.backlog 64 -> 128",
+                "listeners.a.tcp_keepalive 60s -> 0ns",
+                "listeners.a.socket_mode 0660 -> 0600",
+            ]
+        );
     }
 }

@@ -3,11 +3,12 @@
 //! Never: a signal, a file name; `process` decides when.
 //! Next: `reload` for the plan, `publish` for the snapshot, `start` for the sockets.
 
-use std::net::{SocketAddr, TcpListener};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::certs::warm;
 use super::config::checked::{Config, Runtime};
+use super::inherited::Passed;
 use super::log::line::Entry;
 use super::log::{Logger, decode_filter};
 use super::moment;
@@ -24,8 +25,10 @@ use crate::pipeline::authorize::RoleRules;
 use crate::pipeline::event::Count;
 use crate::pipeline::hub::listen::Change;
 use crate::pipeline::snapshot::{Listener, Security, Snapshot};
+use crate::shard::address::Address;
 use crate::shard::driver::Driver;
 use crate::shard::fleet::{Fleet, MailboxFull, Socket};
+use crate::shard::listen::{Listening, SocketFile};
 
 /// Everything that can fail before the first shard runs, done.
 pub struct Prepared {
@@ -39,7 +42,9 @@ pub struct Prepared {
     /// The driver of every shard.
     pub driver: Driver,
     /// Where each listener accepts, in the order of the configuration.
-    pub addresses: Vec<SocketAddr>,
+    pub addresses: Vec<Address>,
+    /// By slot.
+    files: BTreeMap<usize, SocketFile>,
     /// What the operator should know.
     pub warnings: Vec<Problem>,
     /// For the banner.
@@ -60,7 +65,7 @@ impl Prepared {
         warnings.extend(bound_connections(&mut config, usable_connections));
         let shards = config.runtime.cpus.len();
         let indices: Vec<(usize, usize)> = (0..config.listeners.len()).map(|index| (index, index)).collect();
-        let Opened { addresses, sockets } = open(&config, &indices, shards)?;
+        let Opened { addresses, sockets, files } = open(&config, &indices, &kept.passed, shards)?;
         let listeners = build_listeners(&config, &materials.tls, hsts);
         warm_first(&listeners)?;
         kept.offer.enable(&[], &config.native).map_err(|problem| vec![problem])?;
@@ -76,6 +81,7 @@ impl Prepared {
             usable_connections,
             driver,
             addresses,
+            files,
             warnings,
             certificates,
         })
@@ -96,6 +102,7 @@ impl Prepared {
         log.watch(fleet.events());
         Ok(Server {
             slots: self.config.listeners.iter().map(Slot::open).collect(),
+            files: self.files,
             runtime: self.config.runtime.clone(),
             native: self.config.native.clone(),
             roles: self.config.roles.clone(),
@@ -113,6 +120,8 @@ impl Prepared {
 pub struct Server {
     /// One for each of the snapshot's listeners.
     slots: Vec<Slot>,
+    /// The files of Unix sockets, by slot; they go with their listeners.
+    files: BTreeMap<usize, SocketFile>,
     /// As the shards were started; a reload changes only `shutdown_grace`.
     runtime: Runtime,
     /// Built-in tools that are enabled.
@@ -151,7 +160,7 @@ impl Server {
         decode_filter(&config.log.level).map_err(|problem| vec![problem])?;
         let materials = load_materials(&config, &mut self.kept, moment::unix_now_s())?;
         let shards = self.runtime.cpus.len();
-        let opened = open(&config, &added(&plan), shards)?;
+        let opened = open(&config, &added(&plan), &self.kept.passed, shards)?;
         let built = build_listeners(&config, &materials.tls, self.hsts);
         warm_first(&built)?;
         let listeners = place(&self.snapshot.listeners, &plan, &built);
@@ -174,6 +183,8 @@ impl Server {
         };
         let closed = names(&mut plan.closed.iter().copied());
         self.snapshot = snapshot;
+        self.files.retain(|slot, _| !plan.closed.contains(slot));
+        self.files.extend(opened.files);
         self.occupy(&plan, &config);
         self.runtime.shutdown_grace = config.runtime.shutdown_grace;
         self.native.clone_from(&config.native);
@@ -235,8 +246,8 @@ impl Server {
             match self.slots.get_mut(index) {
                 Some(slot) => {
                     if fate == Fate::Kept {
-                        // The socket is the old one, and so is its backlog.
-                        fresh.backlog = slot.backlog;
+                        // The socket is the old one, and so is how it was opened.
+                        fresh.options = slot.options;
                     }
                     *slot = fresh;
                 }
@@ -284,20 +295,30 @@ fn added(plan: &Plan) -> Vec<(usize, usize)> {
 }
 
 /// Sockets by slot, and where they accept.
+#[derive(Default)]
 struct Opened {
-    addresses: Vec<SocketAddr>,
-    sockets: Vec<(usize, Vec<TcpListener>)>,
+    addresses: Vec<Address>,
+    sockets: Vec<(usize, Vec<Listening>)>,
+    files: BTreeMap<usize, SocketFile>,
 }
 
-/// Binds the listeners named by configuration index, or none of them.
-fn open(config: &Config, wanted: &[(usize, usize)], shards: usize) -> Result<Opened, Vec<Problem>> {
-    let (mut opened, mut problems) = (Opened { addresses: Vec::new(), sockets: Vec::new() }, Vec::new());
+/// Opens the listeners named by configuration index, or none of them.
+fn open(
+    config: &Config,
+    wanted: &[(usize, usize)],
+    passed: &Passed,
+    shards: usize,
+) -> Result<Opened, Vec<Problem>> {
+    let (mut opened, mut problems) = (Opened::default(), Vec::new());
     for &(index, slot) in wanted {
         let Some(listener) = config.listeners.get(index) else { continue };
-        match start::bind(listener, shards) {
+        match start::bind(listener, passed, shards) {
             Ok(bound) => {
-                opened.addresses.push(bound.address);
-                opened.sockets.push((slot, bound.sockets));
+                opened.addresses.extend(bound.first().map(|bound| bound.address.clone()));
+                for bound in bound {
+                    opened.sockets.push((slot, bound.sockets));
+                    opened.files.extend(bound.file.map(|file| (slot, file)));
+                }
             }
             Err(problem) => problems.push(problem),
         }
@@ -344,7 +365,7 @@ fn bound_connections(config: &mut Config, usable: u64) -> Option<Problem> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpStream;
+    use std::net::{SocketAddr, TcpListener, TcpStream};
 
     use super::super::config::checked::ListenerSecurity;
     use super::super::dev::tests::config;
@@ -360,7 +381,7 @@ mod tests {
         config.log.level = "off".to_owned();
         config.listeners.extend(listeners.iter().map(|&(name, address)| {
             let mut listener = model.clone();
-            (listener.name, listener.address) = (name.to_owned(), address);
+            (listener.name, listener.address) = (name.to_owned(), address.into());
             listener.security = ListenerSecurity::Plain;
             listener
         }));
@@ -376,7 +397,7 @@ mod tests {
             Hsts::Sent,
         )
         .unwrap();
-        let addresses = prepared.addresses.clone();
+        let addresses = prepared.addresses.iter().filter_map(Address::tcp).collect();
         let log = Logger::start(&prepared.config.log).unwrap();
         (prepared.launch(log).unwrap(), addresses)
     }

@@ -4,16 +4,19 @@
 
 use std::fs;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
+use std::path::Path;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::config::checked::{Driver, Listener, Pin, Runtime};
 use super::files::reason;
+use super::inherited::Passed;
 use super::problem::{Exit, Problem};
+use crate::shard::address::Address;
 use crate::shard::driver::{self, Driver as ShardDriver};
 use crate::shard::fleet::{Settings, Socket};
-use crate::shard::listen;
+use crate::shard::listen::{self, Bound, Listening};
 
 /// The driver of this process, and the warning to show when it is not the one hoped for.
 pub fn choose_driver(runtime: &Runtime) -> Result<(ShardDriver, Option<Problem>), Problem> {
@@ -110,21 +113,66 @@ pub fn build_settings(runtime: &Runtime, driver: ShardDriver) -> Vec<Settings> {
         .collect()
 }
 
-/// One listener's sockets.
-pub struct Bound {
-    /// With the port the kernel chose for port 0.
-    pub address: SocketAddr,
-    /// One a shard.
-    pub sockets: Vec<TcpListener>,
+/// Opens one listener's sockets for every shard: one set, or several where systemd has passed several of one name.
+pub fn bind(listener: &Listener, passed: &Passed, shards: usize) -> Result<Vec<Bound>, Problem> {
+    let options = listener.socket;
+    let bound = match &listener.address {
+        Address::Tcp(address) => listen::bind(*address, options, shards).map(|bound| vec![bound]),
+        Address::Unix(path) => listen::bind_unix(path, options, shards).map(|bound| vec![bound]),
+        Address::Systemd(name) => {
+            if passed.find(name).next().is_none() {
+                return Err(not_passed(&listener.name, name, &passed.names()));
+            }
+            passed.find(name).map(|socket| listen::adopt(name, socket, options, shards)).collect()
+        }
+        Address::Streams => {
+            let sockets = passed.take_client().map(Listening::Connected).into_iter().collect();
+            Ok(vec![Bound { address: Address::Streams, sockets, file: None }])
+        }
+    };
+    bound.map_err(|error| match &listener.address {
+        Address::Tcp(address) => bind_refused(&listener.name, *address, &error),
+        Address::Unix(path) => path_refused(&listener.name, path, &error),
+        Address::Systemd(_) | Address::Streams => {
+            let (listener, name) = (&listener.name, &listener.address);
+            let what = format!("listener `{listener}` can not accept on {name}");
+            Problem::error("E0409", format!("{what}: {}", reason(&error)))
+                .help("write ListenStream= in the socket unit")
+        }
+    })
 }
 
-/// Binds one listener in every shard.
-pub fn bind(listener: &Listener, shards: usize) -> Result<Bound, Problem> {
-    let bound = listen::bind(listener.address, listener.backlog, shards).and_then(|sockets| {
-        let first = sockets.first().ok_or(io::Error::from(io::ErrorKind::InvalidInput))?;
-        Ok(Bound { address: first.local_addr()?, sockets })
-    });
-    bound.map_err(|error| bind_refused(&listener.name, listener.address, &error))
+fn not_passed(listener: &str, name: &str, passed: &[&str]) -> Problem {
+    let what = format!("systemd has passed no socket of the name \"{name}\" for listener `{listener}`");
+    let problem = Problem::error("E0408", what).exit(Exit::Unavailable);
+    match passed {
+        [] => problem
+            .note("this process was started without sockets ($LISTEN_FDS)")
+            .help("start the socket unit: systemctl start mcpring.socket"),
+        _ => problem
+            .note(format!("passed: {}", passed.join(", ")))
+            .help(format!("write FileDescriptorName={name} in the socket unit")),
+    }
+}
+
+fn path_refused(name: &str, path: &Path, error: &io::Error) -> Problem {
+    let cannot = format!("cannot listen on unix:{} for listener `{name}`", path.display());
+    let problem = |code, why: &str, exit| Problem::error(code, format!("{cannot}: {why}")).exit(exit);
+    let folder = path.parent().unwrap_or(path).display();
+    let kind = error.kind();
+    if kind == io::ErrorKind::AddrInUse {
+        problem("E0401", "a server answers there, or the file is not a socket", Exit::Unavailable)
+            .help(format!("stop it, or change listeners.{name}.address"))
+    } else if kind == io::ErrorKind::PermissionDenied {
+        problem("E0402", &reason(error), Exit::Permission).help(format!(
+            "this user must be able to write to {folder}; RuntimeDirectory= in the unit makes one"
+        ))
+    } else if kind == io::ErrorKind::NotFound {
+        problem("E0403", "its folder does not exist", Exit::Unavailable)
+            .help(format!("mkdir -p {folder}, or RuntimeDirectory= in the unit"))
+    } else {
+        problem("E0404", &reason(error), Exit::Unavailable)
+    }
 }
 
 fn bind_refused(name: &str, address: SocketAddr, error: &io::Error) -> Problem {
@@ -152,7 +200,7 @@ fn bind_refused(name: &str, address: SocketAddr, error: &io::Error) -> Problem {
 }
 
 /// Turns sockets by listener into sockets by shard. `bound` pairs the listener's index with its sockets.
-pub fn share_out(bound: Vec<(usize, Vec<TcpListener>)>, shards: usize) -> Vec<Vec<Socket>> {
+pub fn share_out(bound: Vec<(usize, Vec<Listening>)>, shards: usize) -> Vec<Vec<Socket>> {
     let mut by_shard: Vec<Vec<Socket>> = (0..shards).map(|_| Vec::new()).collect();
     for (listener, sockets) in bound {
         for (shard, socket) in by_shard.iter_mut().zip(sockets) {
@@ -164,6 +212,8 @@ pub fn share_out(bound: Vec<(usize, Vec<TcpListener>)>, shards: usize) -> Vec<Ve
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+
     use super::*;
 
     #[test]
@@ -246,6 +296,25 @@ mod tests {
     }
 
     #[test]
+    fn words_why_a_path_or_a_name_is_refused() {
+        let path = Path::new("/run/mcpring/mcp.sock");
+        for (kind, code, exit, help) in [
+            (io::ErrorKind::AddrInUse, "E0401", Exit::Unavailable, "change listeners.local.address"),
+            (io::ErrorKind::PermissionDenied, "E0402", Exit::Permission, "write to /run/mcpring"),
+            (io::ErrorKind::NotFound, "E0403", Exit::Unavailable, "mkdir -p /run/mcpring"),
+        ] {
+            let problem = path_refused("local", path, &io::Error::from(kind));
+            assert_eq!((problem.code, problem.exit), (code, exit));
+            assert!(problem.help[0].contains(help), "{problem}");
+        }
+        let problem = not_passed("https", "web", &[]);
+        assert!(problem.notes[0].contains("without sockets"), "{problem}");
+        let problem = not_passed("https", "web", &["http", "tcp"]);
+        assert_eq!(problem.notes, ["passed: http, tcp"]);
+        assert_eq!(problem.help, ["write FileDescriptorName=web in the socket unit"]);
+    }
+
+    #[test]
     fn names_the_holder_of_an_address() {
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = taken.local_addr().unwrap();
@@ -257,7 +326,8 @@ mod tests {
 
     #[test]
     fn gives_each_shard_one_socket_of_each_listener() {
-        let sockets = |count: usize| (0..count).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+        let socket = || Listening::Own(TcpListener::bind("127.0.0.1:0").unwrap());
+        let sockets = |count: usize| (0..count).map(|_| socket()).collect();
         let shared = share_out(vec![(4, sockets(2)), (7, sockets(2))], 2);
         let indices: Vec<Vec<usize>> =
             shared.iter().map(|shard| shard.iter().map(|socket| socket.listener).collect()).collect();

@@ -2,12 +2,12 @@
 //! Next: `worker`, one shard's thread.
 
 use std::io;
-use std::net::TcpListener;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
 use super::census::Census;
 use super::driver::Driver;
+use super::listen::Listening;
 use super::mailbox::{Letter, Mailbox};
 use super::{offload, worker};
 use crate::pipeline::event::Events;
@@ -26,12 +26,12 @@ pub struct Settings {
     pub ring_entries: u32,
 }
 
-/// A listening socket for one shard, by the listener's index in the snapshot.
+/// A socket for one shard, by the listener's index in the snapshot.
 pub struct Socket {
     /// Index into `Snapshot::listeners`.
     pub listener: usize,
-    /// Bound and non-blocking.
-    pub socket: TcpListener,
+    /// What to accept on.
+    pub socket: Listening,
 }
 
 /// The running shards.

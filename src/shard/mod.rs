@@ -3,10 +3,12 @@
 //! Next: `fleet` for starting and steering shards, `worker` for one shard's thread, `serve` for one socket's life.
 
 pub mod driver;
+pub mod address;
 pub mod listen;
 pub mod fleet;
 mod mailbox;
 mod worker;
+mod accept;
 mod census;
 mod clock;
 mod serve;

@@ -66,6 +66,8 @@ struct Session {
     bell: Rc<Bell>,
     waker: Waker,
     connection: Connection,
+    /// Index into the snapshot's listeners.
+    listener: usize,
     /// Leased while it holds bytes.
     outbox: Vec<u8>,
     warmth: Warmth,
@@ -97,6 +99,7 @@ pub(super) async fn serve(shard: Rc<Shard>, socket: Socket, peer: Peer, listener
             bell: bell.clone(),
             waker,
             connection,
+            listener,
             outbox: Vec::new(),
             warmth: Warmth::Warm,
             appetite: Appetite::Small,
@@ -112,7 +115,7 @@ pub(super) async fn serve(shard: Rc<Shard>, socket: Socket, peer: Peer, listener
         session.run(socket, peer).await;
     }
     bell.close();
-    shard.leave(key, peer);
+    shard.leave(key, peer, listener);
 }
 
 /// Waits for input. A cold connection leases its buffer only when there is something to read.
@@ -211,7 +214,7 @@ impl Session {
     }
 
     fn send(&mut self, socket: &Socket) -> impl Future<Output = (io::Result<()>, Vec<u8>)> + use<> {
-        let timeout_ms = self.shard.send_timeout_ms();
+        let timeout_ms = self.shard.send_timeout_ms(self.listener);
         let now_ms = self.shard.clock.now().ms;
         self.send_by_ms = now_ms.saturating_add(timeout_ms);
         self.look_at_ms = now_ms + WARM_MS;

@@ -1,4 +1,4 @@
-//! One TCP socket, of which a read, a write and a wait may be in flight at once.
+//! One stream socket, TCP or Unix, of which a read, a write and a wait may be in flight at once.
 //! A home of unsafe code: monoio's methods want `&mut`, but its streams may be split (`monoio::io::Split`).
 //! Next: `serve`, the only user.
 #![expect(unsafe_code, reason = "monoio's stream methods take &mut self although the stream is splittable")]
@@ -13,15 +13,24 @@ use monoio::buf::{IoBuf, IoBufMut, Slice};
 use monoio::io::{AsyncWriteRent, CancelHandle, CancelableAsyncReadRent};
 use monoio::net::TcpStream;
 
+use super::driver::Driver;
 use crate::wire::json::PADDING;
 
-/// A shared handle to a stream. Not `Send`: it belongs to its shard.
+/// A shared handle to a stream. Not `Send`: it belongs to its shard. A Unix socket is in a `TcpStream` as well: monoio
+/// reads and writes both with recv(2) and send(2), and one type keeps a connection's task small.
 #[derive(Clone)]
 pub(super) struct Socket(Rc<UnsafeCell<TcpStream>>);
 
 impl Socket {
     pub(super) fn new(stream: TcpStream) -> Self {
         Self(Rc::new(UnsafeCell::new(stream)))
+    }
+
+    /// A socket that was accepted or made outside the runtime, of either family.
+    pub(super) fn adopt(socket: socket2::Socket, driver: Driver) -> io::Result<Self> {
+        // io_uring waits by itself, and answers EAGAIN where it is told not to.
+        socket.set_nonblocking(driver == Driver::Epoll)?;
+        TcpStream::from_std(socket.into()).map(Self::new)
     }
 
     /// Waits until there is something to read, without owning a buffer.

@@ -5,7 +5,6 @@
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io;
-use std::net::TcpListener;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::rc::Rc;
@@ -17,11 +16,13 @@ use monoio::time::TimeDriver;
 use monoio::{IoUringDriver, LegacyDriver, Runtime, RuntimeBuilder};
 use slab::Slab;
 
-use super::census::{Census, Refused};
+use super::accept::{SharedListener, Stopper, accept, accept_shared};
+use super::census::{Arrival, Bounds, Census, Refused};
 use super::clock::Clock;
 use super::driver::{Driver, ring_builder};
 use super::fleet::{Settings, Socket as Bound};
 use super::jobs::attend;
+use super::listen::Listening;
 use super::mailbox::{Letter, Mailbox};
 use super::serve::{millis, serve};
 use super::socket::Socket;
@@ -33,9 +34,6 @@ use crate::pipeline::snapshot::Snapshot;
 use crate::pipeline::spent::Spent;
 use crate::pipeline::turn::{Shared, Turn, Workspace};
 use crate::tools::Offload;
-
-/// How long an accept loop rests after a failure such as EMFILE, instead of spinning.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// How often a shard looks for what has waited too long.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
@@ -152,19 +150,6 @@ async fn turn_wheel(shard: Rc<Shard>) {
     .await;
 }
 
-async fn accept(shard: Rc<Shard>, listener: monoio::net::TcpListener, index: usize) {
-    loop {
-        match listener.accept().await {
-            Ok((stream, peer)) => shard.admit(stream, peer.into(), index),
-            Err(_) if !shard.is_listening(index) => return,
-            Err(_) => {
-                shard.count(Count::ListenFailed);
-                monoio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
-}
-
 /// The kernel's generator: what a shard draws is a seed at its start and a nonce a legacy session, and the first use
 /// of aws-lc's own costs 20 ms of a process's start.
 fn fill_random(mut bytes: &mut [u8]) {
@@ -189,8 +174,8 @@ pub(super) struct Shard {
     mailboxes: Arc<[Mailbox]>,
     census: Arc<Census>,
     connections: RefCell<Slab<Rc<Bell>>>,
-    /// Second handles of the listening sockets, to stop their accept loops with.
-    listening: RefCell<Vec<(usize, TcpListener)>>,
+    /// What stops the accept loop of each listener.
+    listening: RefCell<Vec<(usize, Stopper)>>,
     is_draining: Cell<bool>,
     last_leaves: RefCell<Option<Waker>>,
 }
@@ -221,22 +206,38 @@ impl Shard {
     }
 
     fn listen(self: &Rc<Self>, bound: Bound) -> io::Result<()> {
-        let stopper = bound.socket.try_clone()?;
-        let listener = monoio::net::TcpListener::from_std(bound.socket)?;
-        self.listening.borrow_mut().push((bound.listener, stopper));
-        monoio::spawn(accept(self.clone(), listener, bound.listener));
+        let index = bound.listener;
+        let stopper = match bound.socket {
+            Listening::Own(socket) => {
+                let stopper = Stopper::Handle(socket.try_clone()?);
+                let listener = monoio::net::TcpListener::from_std(socket)?;
+                monoio::spawn(accept(self.clone(), listener, index));
+                stopper
+            }
+            Listening::Shared(socket) => {
+                let bell = Rc::new(Bell::default());
+                let listener = SharedListener::new(socket)?;
+                monoio::spawn(accept_shared(self.clone(), listener, index, bell.clone()));
+                Stopper::Bell(bell)
+            }
+            Listening::Connected(stream) => {
+                let socket = Socket::adopt(stream.into(), self.driver)?;
+                self.admit(socket, Peer::Local, index);
+                return Ok(());
+            }
+        };
+        self.listening.borrow_mut().push((index, stopper));
         Ok(())
     }
 
-    fn is_listening(&self, index: usize) -> bool {
+    pub(super) fn is_listening(&self, index: usize) -> bool {
         self.listening.borrow().iter().any(|(listener, _)| *listener == index)
     }
 
     fn stop_listening(&self, index: usize) {
-        self.listening.borrow_mut().retain(|(listener, socket)| {
+        self.listening.borrow_mut().retain(|(listener, stopper)| {
             if *listener == index {
-                // An accept must never be cancelled; this makes it return.
-                let _ = rustix::net::shutdown(socket, rustix::net::Shutdown::Both);
+                stopper.stop();
             }
             *listener != index
         });
@@ -279,12 +280,22 @@ impl Shard {
     }
 
     /// Takes an accepted socket, or closes it when there are too many.
-    fn admit(self: &Rc<Self>, stream: monoio::net::TcpStream, peer: Peer, listener: usize) {
-        let limits = self.snapshot.borrow().limits.clone();
-        match self.census.admit(peer.address(), limits.connections_max, limits.connections_per_ip_max) {
+    pub(super) fn admit(self: &Rc<Self>, socket: Socket, peer: Peer, listener: usize) {
+        let (process, own) = {
+            let snapshot = self.snapshot.borrow();
+            let limits = &snapshot.limits;
+            let process =
+                Bounds { total_max: limits.connections_max, address_max: limits.connections_per_ip_max };
+            let own = snapshot.listeners.get(listener).map_or(process, |listener| Bounds {
+                total_max: listener.limits.connections_max,
+                address_max: listener.limits.connections_per_ip_max,
+            });
+            (process, own)
+        };
+        match self.census.admit(arrival(peer, listener), process, own) {
             Ok(()) => {
                 self.count(Count::ListenAccepted);
-                monoio::spawn(serve(self.clone(), Socket::new(stream), peer, listener));
+                monoio::spawn(serve(self.clone(), socket, peer, listener));
             }
             Err(Refused::Total) => self.count(Count::ListenRefusedTotal),
             Err(Refused::Address) => self.count(Count::ListenRefusedAddress),
@@ -300,9 +311,9 @@ impl Shard {
     }
 
     /// A connection's task ends.
-    pub(super) fn leave(&self, key: usize, peer: Peer) {
+    pub(super) fn leave(&self, key: usize, peer: Peer, listener: usize) {
         self.connections.borrow_mut().remove(key);
-        self.census.release(peer.address());
+        self.census.release(arrival(peer, listener));
         self.count(Count::ListenClosed);
         if self.is_draining.get()
             && let Some(waker) = &*self.last_leaves.borrow()
@@ -384,8 +395,11 @@ impl Shard {
         done.ok()
     }
 
-    pub(super) fn send_timeout_ms(&self) -> u64 {
-        millis(self.snapshot.borrow().limits.send_timeout)
+    /// How long one write to a connection of this listener may wait.
+    pub(super) fn send_timeout_ms(&self, listener: usize) -> u64 {
+        let snapshot = self.snapshot.borrow();
+        let own = snapshot.listeners.get(listener).map(|listener| listener.limits.send_timeout);
+        millis(own.unwrap_or(snapshot.limits.send_timeout))
     }
 
     pub(super) fn lease(&self) -> Vec<u8> {
@@ -399,4 +413,12 @@ impl Shard {
     pub(super) fn count(&self, count: Count) {
         self.events.count(count);
     }
+}
+
+fn arrival(peer: Peer, listener: usize) -> Arrival {
+    let address = match peer {
+        Peer::Network(address) => Some(address.ip()),
+        Peer::Local => None,
+    };
+    Arrival { listener, address }
 }

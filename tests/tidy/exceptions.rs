@@ -8,6 +8,10 @@ pub(crate) const UNSAFE_HOMES: &[(&str, &str)] = &[
         "monoio's stream methods want &mut although a stream may be read, written and waited for at once",
     ),
     (
+        "src/control/inherited.rs",
+        "a descriptor that was inherited has no owner in this program, only a number",
+    ),
+    (
         "bench/harness/src/echo/ring.rs",
         "the bare ring to measure against talks to io_uring without a runtime",
     ),

@@ -2,7 +2,6 @@
 //! Never: an `Option` that means "not configured", a string that still has to be parsed.
 //! Next: `control/publish.rs` turns it into sockets and a `Snapshot`.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,7 +11,9 @@ use serde::{Deserialize, Serialize};
 use crate::pipeline::admit::RateLimit;
 use crate::pipeline::authorize::RoleRules;
 use crate::pipeline::event::AccessLog;
-use crate::pipeline::snapshot::{Admission, Limits, Server};
+use crate::pipeline::snapshot::{Admission, Limits, ListenerLimits, Server, Speech};
+use crate::shard::address::Address;
+use crate::shard::listen::Options;
 
 /// The whole file, checked.
 #[derive(Debug)]
@@ -25,8 +26,10 @@ pub struct Config {
     pub runtime: Runtime,
     /// Sizes, counts and deadlines.
     pub limits: Limits,
-    /// In file order.
+    /// Of the network and of this machine, in file order.
     pub listeners: Vec<Listener>,
+    /// The one client of `mcpring stdio`; `mcpring run` leaves it alone.
+    pub stdio: Option<Stdio>,
     /// Referenced by name from `Listener::security`.
     pub tls: Vec<TlsProfile>,
     /// Where API keys are.
@@ -81,16 +84,22 @@ pub enum Driver {
     Epoll,
 }
 
-/// `[listeners.NAME]`.
+/// `[listeners.NAME]` of a kind that accepts connections.
 #[derive(Clone, Debug)]
 pub struct Listener {
     /// Table name.
     pub name: String,
     /// Where it listens.
-    pub address: SocketAddr,
+    pub address: Address,
+    /// How its socket is opened.
+    pub socket: Options,
     /// Index into `Config::tls`, or plaintext.
     pub security: ListenerSecurity,
-    /// MCP endpoint path.
+    /// What is spoken there.
+    pub speech: Speech,
+    /// What its connections may cost.
+    pub limits: ListenerLimits,
+    /// MCP endpoint path of HTTP.
     pub path: String,
     /// Host allow-list, lower case.
     pub hostnames: Vec<String>,
@@ -100,8 +109,37 @@ pub struct Listener {
     pub admission: Admission,
     /// Security header preset.
     pub headers: HeaderPreset,
-    /// listen(2) backlog.
-    pub backlog: u32,
+}
+
+/// `[listeners.NAME]` of kind `stdio`.
+#[derive(Clone, Debug)]
+pub struct Stdio {
+    /// Table name.
+    pub name: String,
+    /// Where requests come from.
+    pub input_fd: u32,
+    /// Where answers go.
+    pub output_fd: u32,
+    /// Where the log goes.
+    pub error_fd: u32,
+    /// Bytes of one read or write.
+    pub buffer_bytes: usize,
+    /// Who the client is.
+    pub principal: String,
+    /// Indices into `Config::roles`.
+    pub roles: Vec<usize>,
+    /// What it may cost.
+    pub limits: ListenerLimits,
+}
+
+/// `listeners.NAME.framing`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Framing {
+    /// A message a line.
+    Newline,
+    /// A message after its length, four bytes, most significant first.
+    Length32,
 }
 
 /// `listeners.NAME.tls`.

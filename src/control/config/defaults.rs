@@ -11,7 +11,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::checked::{Driver, HeaderPreset, LogFormat, Resumption, SlowReader, TlsVersion};
 use super::quantity::{Size, Time};
 use super::raw::{
-    ApiKey, Auth, File, Limits, Listener, Log, Mcp, Native, RateLimit, Rbac, Runtime, Server, Shards, Tls,
+    ApiKey, Auth, File, Limits, Listener, Log, Mcp, Native, RateLimit, Rbac, Runtime, Server, Shards, Sse,
+    Tls, Transport, WebSocket,
 };
 
 impl Default for File {
@@ -63,6 +64,7 @@ impl Default for Limits {
             max_header_size: Size(16 << 10),
             max_json_depth: 64,
             max_json_nodes: 200_000,
+            max_inflight_per_connection: 128,
             tls_handshake_timeout: Time::from_secs(5),
             header_timeout: Time::from_secs(5),
             body_timeout: Time::from_secs(30),
@@ -99,14 +101,55 @@ impl Default for Listener {
             address: None,
             tls: None,
             path: "/mcp".to_owned(),
+            transports: vec![Transport::StreamableHttp],
+            websocket: WebSocket::default(),
+            sse: Sse::default(),
             auth: Vec::new(),
             auth_required: true,
             hostnames: None,
             origins: None,
             headers: HeaderPreset::Strict,
+            framing: None,
+            max_frame_size: None,
+            max_message_size: None,
+            max_connections: None,
+            max_connections_per_ip: None,
+            max_inflight_per_connection: None,
+            send_timeout: None,
+            tcp_keepalive: Time::from_secs(60),
             backlog: 4096,
+            socket_mode: "0660".to_owned(),
             allow_plaintext_network: false,
             allow_anonymous_network: false,
+            enabled: None,
+            input_fd: None,
+            output_fd: None,
+            error_fd: None,
+            buffer_size: None,
+            principal: None,
+            roles: None,
+        }
+    }
+}
+
+impl Default for WebSocket {
+    fn default() -> Self {
+        Self {
+            subprotocols: vec!["mcp".to_owned()],
+            max_frame_size: Size(1 << 20),
+            ping_interval: Time::from_secs(30),
+            pong_timeout: Time::from_secs(10),
+        }
+    }
+}
+
+impl Default for Sse {
+    fn default() -> Self {
+        Self {
+            heartbeat_interval: Time::from_secs(30),
+            retry: Time::from_secs(5),
+            max_connections: 1000,
+            event_buffer_size: 100,
         }
     }
 }

@@ -108,7 +108,12 @@ mod tests {
         for (key, cells) in [
             ("limits.max_message_size", "| size | `\"10MiB\"` | 1KiB to 256MiB | live |"),
             ("runtime.ring_entries", "| integer (entries) | `4096` | 16 to 32768 | restart |"),
-            ("listeners.NAME.address", "| string (address) | required |  | live |"),
+            (
+                "listeners.NAME.kind",
+                "| word | required | \"http\", \"tcp\", \"stdio\", \"redirect\" | live |",
+            ),
+            ("listeners.NAME.websocket.ping_interval", "| duration | `\"30s\"` | 100ms to 1h | live |"),
+            ("listeners.NAME.address", "| string (address) | required, but for kind \"stdio\" |  | live |"),
             ("tls.NAME.certificates.key_file", "| string (file) | required |"),
             ("auth.api_key.pepper.env", "| string (variable name) | none |"),
             ("version", "| integer | `1` | 1 to 1 | live |"),

@@ -127,7 +127,7 @@ mod tests {
         assert_eq!(at(&format!("{runtime}/shards/anyOf/0/const")), "auto");
         assert_eq!(at(&format!("{runtime}/ring_entries/maximum")), 32768);
         let listener = "/properties/listeners/additionalProperties";
-        assert_eq!(at(&format!("{listener}/required")), serde_json::json!(["kind", "address"]));
+        assert_eq!(at(&format!("{listener}/required")), serde_json::json!(["kind"]));
         assert_eq!(at(&format!("{listener}/properties/auth/items/enum")), serde_json::json!(["api_key"]));
         assert_eq!(at("/properties/limits/properties/idle_timeout/default"), "2m");
     }

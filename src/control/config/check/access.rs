@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::checked::{ApiKeys, SecretSource};
+use super::super::checked::{ApiKeys, SecretSource, Stdio};
 use super::super::form;
 use super::super::nearest::nearest;
 use super::super::problem::{Code, NOTHING_SERVED};
@@ -11,7 +11,7 @@ use super::super::raw::{self, RateKey};
 use super::super::report::{child, entry};
 use super::super::settings::quoted;
 use super::Check;
-use super::listeners::Listeners;
+use super::listeners::{Listeners, StdioTable};
 use crate::pipeline::admit;
 use crate::pipeline::authorize::{Policy, RoleRules};
 use crate::tools;
@@ -120,16 +120,36 @@ impl Check<'_> {
         roles: &[RoleRules],
         listeners: &Listeners,
     ) -> Vec<usize> {
+        let indices = self.named_roles("rbac.anonymous_roles", names, roles);
+        if !names.is_empty() && !listeners.accepts_anonymous {
+            self.unused("rbac.anonymous_roles", "no listener lets callers in without a credential");
+        }
+        indices
+    }
+
+    /// `listeners.NAME.roles` of the listener of kind `stdio`.
+    pub(super) fn stdio_roles(&mut self, table: StdioTable, roles: &[RoleRules]) -> Stdio {
+        let setting = child(&table.path, "roles");
+        let indices = self.named_roles(&setting, &table.roles, roles);
+        if table.roles.is_empty() && !self.report.is_doubtful(&setting) && !self.report.is_doubtful("roles") {
+            let message =
+                format!("the client of listener `{}` has no role, so it may do nothing", table.stdio.name);
+            let problem = self.report.problem(Code::NothingCallable, &setting, message);
+            let role = roles.first().map_or("agent", |role| role.name.as_str());
+            problem.label("what no role allows is denied").help(format!("add roles = [\"{role}\"]"));
+        }
+        Stdio { roles: indices, ..table.stdio }
+    }
+
+    /// The roles of a list of names, by index.
+    fn named_roles(&mut self, list: &str, names: &[String], roles: &[RoleRules]) -> Vec<usize> {
         let mut indices = Vec::new();
         for (index, name) in names.iter().enumerate() {
             match roles.iter().position(|role| role.name == *name) {
                 Some(role) => indices.push(role),
                 None if self.report.is_doubtful(&child("roles", name)) => {}
-                None => self.no_such_role(&entry("rbac.anonymous_roles", index), name, roles),
+                None => self.no_such_role(&entry(list, index), name, roles),
             }
-        }
-        if !names.is_empty() && !listeners.accepts_anonymous {
-            self.unused("rbac.anonymous_roles", "no listener lets callers in without a credential");
         }
         indices
     }

@@ -20,6 +20,7 @@ use super::raw;
 use super::report::{Report, child};
 use super::settings::quoted;
 use crate::pipeline::snapshot::Server;
+use listeners::Surroundings;
 
 /// Checks all values; complete only when the report has no error.
 pub(super) fn check(raw: raw::File, file: Option<PathBuf>, report: &mut Report) -> Config {
@@ -28,10 +29,13 @@ pub(super) fn check(raw: raw::File, file: Option<PathBuf>, report: &mut Report) 
     let public_url = raw.server.public_url.as_deref();
     let public_url = public_url.and_then(|text| check.form("server.public_url", text, form::public_url));
     let tls = check.tls(raw.tls);
-    let listeners = check.listeners(raw.listeners, &raw.auth, &tls, public_url.as_ref());
+    let around =
+        Surroundings { auth: &raw.auth, tls: &tls, public_url: public_url.as_ref(), limits: &raw.limits };
+    let mut listeners = check.listeners(raw.listeners, &around);
     let api_key = raw.auth.api_key.and_then(|keys| check.api_keys(keys, &listeners));
     let native = check.native(&raw.native.enable);
     let roles = check.roles(raw.roles, &native);
+    let stdio = listeners.stdio.take().map(|table| check.stdio_roles(table, &roles));
     let anonymous_roles = check.anonymous_roles(&raw.rbac.anonymous_roles, &roles, &listeners);
     let unused: Vec<_> =
         tls.iter().enumerate().filter(|(index, _)| !listeners.uses_profile(*index)).collect();
@@ -51,6 +55,7 @@ pub(super) fn check(raw: raw::File, file: Option<PathBuf>, report: &mut Report) 
         runtime: check.runtime(&raw.runtime),
         limits: check.limits(&raw.limits, &raw.mcp),
         listeners: listeners.checked,
+        stdio,
         tls,
         api_key,
         roles,

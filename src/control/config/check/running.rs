@@ -67,7 +67,7 @@ impl Check<'_> {
         }
     }
 
-    /// `[limits]` and `[mcp]`.
+    /// `[limits]` and `[mcp]`; `max_inflight_per_connection` is each listener's.
     pub(super) fn limits(&mut self, raw: &raw::Limits, mcp: &raw::Mcp) -> Limits {
         let per_ip = "limits.max_connections_per_ip";
         let is_both_written =

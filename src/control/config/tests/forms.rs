@@ -20,6 +20,7 @@ fn check<T: std::fmt::Display>(form: fn(&str) -> Result<T, Malformed>, table: &[
 
 #[test]
 fn reads_addresses() {
+    let long = format!("unix:/{}", "s".repeat(107));
     check(
         address,
         &[
@@ -34,10 +35,40 @@ fn reads_addresses() {
             ("*:443", Err("\"[::]:443\"")),
             ("127.0.0.1:65536", Err("\"127.0.0.1:8443\"")),
             ("127.0.0.01:80", Err("\"127.0.0.1:8443\"")),
-            ("systemd:https", Err("\"127.0.0.1:8443\"")),
+            ("unix:/run/mcp.sock", Ok("unix:/run/mcp.sock")),
+            ("unix:mcp.sock", Err("\"unix:/run/mcpring/mcp.sock\"")),
+            ("unix:@abstract", Err("\"unix:/run/mcpring/mcp.sock\"")),
+            ("unix:", Err("\"unix:/run/mcpring/mcp.sock\"")),
+            ("unix:/run/../s", Err("without")),
+            ("unix:/run//s", Err("without")),
+            ("unix:/run/", Err("without")),
+            ("unix:/", Err("without")),
+            (&long, Err("shorter")),
+            ("systemd:https", Ok("systemd:https")),
+            ("systemd:", Err("FileDescriptorName")),
+            ("systemd:a b", Err("FileDescriptorName")),
+            ("systemd:a:b", Err("FileDescriptorName")),
             ("", Err("\"127.0.0.1:8443\"")),
         ],
     );
+}
+
+#[test]
+fn reads_modes_of_socket_files() {
+    for (text, expect) in [
+        ("0660", Some(0o660)),
+        ("600", Some(0o600)),
+        ("0666", Some(0o666)),
+        ("0060", None),
+        ("0770", None),
+        ("0400", None),
+        ("00660", None),
+        ("+660", None),
+        ("rw", None),
+        ("", None),
+    ] {
+        assert_eq!(socket_mode(text).ok(), expect, "{text:?}");
+    }
 }
 
 #[test]
@@ -173,7 +204,7 @@ fn reads_paths_headers_filters_and_names() {
 
 #[test]
 fn knows_which_addresses_stay_on_the_machine() {
-    let check = |text: &str, expect: bool| assert_eq!(is_loopback(text.parse().unwrap()), expect, "{text}");
+    let check = |text: &str, expect: bool| assert_eq!(address(text).unwrap().is_local(), expect, "{text}");
     check("127.0.0.1:1", true);
     check("127.1.2.3:1", true);
     check("[::1]:1", true);

@@ -4,6 +4,7 @@
 mod codes;
 mod environment;
 mod forms;
+mod listeners;
 mod mistakes;
 mod mutations;
 mod values;

@@ -3,13 +3,16 @@
 //! Never: a meaning beyond shape, range and default; what settings mean together is `check`.
 //! Next: `schema`, which reads the types, then `check`, which reads their values.
 
+mod listeners;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::checked::{Driver, HeaderPreset, LogFormat, Resumption, SlowReader, TlsVersion};
+use super::checked::{Driver, LogFormat, Resumption, SlowReader, TlsVersion};
 use super::quantity::{Size, Time};
+pub(super) use listeners::{Kind, Listener, Sse, Transport, WebSocket};
 
 /// Names that an operator chooses are labels elsewhere, so they are short and plain.
 const NAME_PATTERN: &str = "^[A-Za-z0-9_-]{1,64}$";
@@ -116,6 +119,9 @@ pub(super) struct Limits {
     /// Values and keys in one message.
     #[schemars(range(min = 16, max = 10_000_000), extend("x-unit" = "nodes"))]
     pub(super) max_json_nodes: u64,
+    /// Requests of one connection that may be under way, where answers come as they finish.
+    #[schemars(range(min = 1, max = 100_000), extend("x-unit" = "requests"))]
+    pub(super) max_inflight_per_connection: u64,
     /// From the first byte of a connection to the end of its TLS handshake.
     #[schemars(extend("x-minimum" = "10ms", "x-maximum" = "1m"))]
     pub(super) tls_handshake_timeout: Time,
@@ -176,70 +182,6 @@ pub(super) struct Mcp {
     /// How long a task is kept, finished or not.
     #[schemars(extend("x-minimum" = "1s", "x-maximum" = "7d"))]
     pub(super) task_ttl: Time,
-}
-
-/// `[listeners.NAME]`.
-#[derive(Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-#[schemars(extend("required" = ["kind", "address"]))]
-pub(super) struct Listener {
-    /// What is spoken there.
-    #[schemars(with = "Kind")]
-    pub(super) kind: Option<Kind>,
-    /// IP address and port, such as `"127.0.0.1:8443"`, `"[::]:8443"` (IPv4 and IPv6) or `"0.0.0.0:8443"`.
-    #[schemars(with = "String", extend("x-form" = "address"))]
-    pub(super) address: Option<String>,
-    /// The TLS profile, by the name of its `[tls.NAME]` table. Without one the listener speaks plain HTTP, which is
-    /// refused on addresses other than loopback.
-    #[schemars(with = "String", extend("x-default" = "none", "x-form" = "name of a TLS profile"))]
-    pub(super) tls: Option<String>,
-    /// The path of the MCP endpoint.
-    #[schemars(extend("x-form" = "path"))]
-    pub(super) path: String,
-    /// The ways to authenticate that this listener accepts.
-    pub(super) auth: Vec<Method>,
-    /// Whether a caller must authenticate. `false` lets callers in with `rbac.anonymous_roles`, and is refused on
-    /// addresses other than loopback.
-    pub(super) auth_required: bool,
-    /// Host names that requests may carry in `Host`, without port. Others are refused.
-    #[schemars(
-        with = "Vec<String>",
-        length(min = 1),
-        extend("x-default" = "the host of server.public_url, and on loopback localhost, 127.0.0.1 and ::1", "x-form" = "host names")
-    )]
-    pub(super) hostnames: Option<Vec<String>>,
-    /// Origins that browsers may send, such as `"https://app.example.com"`. Others are refused; a request without an
-    /// Origin passes.
-    #[schemars(
-        with = "Vec<String>",
-        extend("x-default" = "the origin of server.public_url", "x-form" = "origins")
-    )]
-    pub(super) origins: Option<Vec<String>>,
-    /// The security headers of every response.
-    pub(super) headers: HeaderPreset,
-    /// How many connections the kernel keeps waiting for each shard.
-    #[schemars(range(min = 1, max = 65535), extend("x-reload" = "restart", "x-unit" = "connections"))]
-    pub(super) backlog: u32,
-    /// Permits plain HTTP on an address other than loopback.
-    pub(super) allow_plaintext_network: bool,
-    /// Permits callers without a credential on an address other than loopback.
-    pub(super) allow_anonymous_network: bool,
-}
-
-/// `listeners.NAME.kind`.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Kind {
-    /// Streamable HTTP.
-    Http,
-}
-
-/// An entry of `listeners.NAME.auth`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Method {
-    /// A key of `[auth.api_key]`.
-    ApiKey,
 }
 
 /// `[tls.NAME]`.

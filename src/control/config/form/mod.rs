@@ -2,9 +2,12 @@
 //! text in, value or reason out.
 //! Next: `check`, which asks for each.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+mod address;
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::nearest::nearest;
+pub(super) use address::{address, socket_mode};
 
 /// Why a text does not have its form, and what would.
 #[derive(Debug, PartialEq, Eq)]
@@ -50,34 +53,6 @@ const LOG_LEVELS: &[&str] = &["off", "error", "warn", "info", "debug", "trace"];
 /// Shortens the making of a `Malformed`.
 fn malformed<T>(reason: impl Into<String>, help: impl Into<String>) -> Result<T, Malformed> {
     Err(Malformed { reason: reason.into(), help: help.into() })
-}
-
-/// IP address and port.
-pub(super) fn address(text: &str) -> Result<SocketAddr, Malformed> {
-    if let Ok(address) = text.parse() {
-        return Ok(address);
-    }
-    if text.starts_with("unix:") || text.starts_with("systemd:") {
-        return malformed("this version listens on TCP only", "write \"127.0.0.1:8443\"");
-    }
-    if let Ok(ip) = text.trim_matches(['[', ']']).parse::<IpAddr>() {
-        return malformed("the port is missing", format!("write \"{}\"", SocketAddr::new(ip, 8443)));
-    }
-    match text.rsplit_once(':') {
-        Some((host, port)) if port.parse::<u16>().is_err() => {
-            malformed(format!("{port:?} is not a port"), format!("write \"{host}:8443\""))
-        }
-        Some(("localhost", port)) => {
-            malformed("a host name is not an address", format!("write \"127.0.0.1:{port}\""))
-        }
-        Some(("" | "*", port)) => malformed("the IP address is missing", format!("write \"[::]:{port}\"")),
-        Some((host, port)) if host.parse::<Ipv6Addr>().is_ok() => {
-            malformed("IPv6 addresses need brackets", format!("write \"[{host}]:{port}\""))
-        }
-        Some(_) | None => {
-            malformed("it is not an IP address and a port", "write \"127.0.0.1:8443\" or \"[::]:8443\"")
-        }
-    }
 }
 
 /// The CPUs of a list such as `0,2-4`; nothing for `all`.
@@ -178,15 +153,19 @@ pub(super) struct PublicUrl {
     pub(super) origin: String,
     /// As `hostname` returns it.
     pub(super) host: String,
+    /// Written, or the scheme's own.
+    pub(super) port: u16,
+    /// What follows the origin.
+    pub(super) path: String,
 }
 
 /// An absolute http or https URL without user, query and fragment.
 pub(super) fn public_url(text: &str) -> Result<PublicUrl, Malformed> {
-    let (origin, path) = split_url(text)?;
-    if path.contains(['?', '#']) || !path.is_ascii() || path.contains(char::is_whitespace) {
-        return malformed("it has more than a path behind the host", format!("write \"{}\"", origin.origin));
+    let (url, path) = split_url(text)?;
+    if path.contains(['?', '#']) || !path.chars().all(|c| c.is_ascii_graphic()) {
+        return malformed("it has more than a path behind the host", format!("write \"{}\"", url.origin));
     }
-    Ok(origin)
+    Ok(PublicUrl { path: path.to_owned(), ..url })
 }
 
 /// A serialised origin (RFC 6454 6.2) in lower case: scheme, host, and the port unless it is the scheme's own.
@@ -238,7 +217,7 @@ fn split_url(text: &str) -> Result<(PublicUrl, &str), Malformed> {
     let shown = if host.parse::<Ipv6Addr>().is_ok() { format!("[{host}]") } else { host.clone() };
     let origin =
         if port == own_port { format!("{scheme}://{shown}") } else { format!("{scheme}://{shown}:{port}") };
-    Ok((PublicUrl { origin, host }, path))
+    Ok((PublicUrl { origin, host, port, path: String::new() }, path))
 }
 
 /// A header name in lower case.
@@ -253,6 +232,16 @@ pub(super) fn header_name(text: &str) -> Result<String, Malformed> {
         return malformed("that header has a meaning of its own", "write header = \"X-API-Key\"");
     }
     Ok(name)
+}
+
+/// A WebSocket subprotocol.
+pub(super) fn subprotocol(text: &str) -> Result<String, Malformed> {
+    // RFC 6455 4.1: the characters of a token.
+    let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+    if text.is_empty() || text.len() > 64 || !text.chars().all(is_token) {
+        return malformed("it is not a token", "write \"mcp\"");
+    }
+    Ok(text.to_owned())
 }
 
 /// A filter for log lines.
@@ -289,14 +278,6 @@ pub(super) fn pattern(text: &str) -> Result<String, Malformed> {
         return malformed("it is empty or has spaces", "write \"tools/call:native/*\" or \"tools/list\"");
     }
     Ok(text.to_owned())
-}
-
-/// Whether only this machine can reach an address.
-pub(super) fn is_loopback(address: SocketAddr) -> bool {
-    match address.ip().to_canonical() {
-        IpAddr::V4(ip) => ip.is_loopback(),
-        IpAddr::V6(ip) => ip.is_loopback(),
-    }
 }
 
 /// The names of this machine for itself, as `hostname` writes them.

@@ -4,7 +4,8 @@
 use super::super::frame::{may_be_sent, turn_mask, unmask};
 use super::*;
 
-const LIMITS: Limits = Limits { message_bytes_max: 200, frame_bytes_max: 150, fragments_max: 3 };
+const LIMITS: MessageLimits =
+    MessageLimits { message_bytes_max: 200, frame_bytes_max: 150, fragments_max: 3 };
 
 #[test]
 fn is_small() {

@@ -255,8 +255,13 @@ impl Decoder {
         }
         let message =
             Step::Message { start: usize::from(self.start), bytes: self.text_bytes(), consumed: self.read };
-        (self.read, self.write, self.start, self.frames) = (0, 0, 0, 0);
+        self.forget();
         Ok(message)
+    }
+
+    /// Nothing of what was read is needed any longer.
+    const fn forget(&mut self) {
+        (self.read, self.write, self.start, self.frames) = (0, 0, 0, 0);
     }
 
     fn take_control(&mut self, input: &mut [u8], head: FrameHead) -> Result<Step, Fault> {
@@ -279,6 +284,7 @@ impl Decoder {
             Opcode::Close | Opcode::Continuation | Opcode::Text | Opcode::Binary => {
                 let code = decode_close(payload)?;
                 self.stage = Stage::Closed;
+                self.forget();
                 let code_bytes = if code.is_some() { 2 } else { 0 };
                 Ok(Step::Close { code, start: start + code_bytes, bytes: bytes - code_bytes, consumed: end })
             }

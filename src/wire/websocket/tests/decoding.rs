@@ -131,6 +131,10 @@ fn hears_nothing_after_a_close() {
     assert_eq!(decoder.decode(&mut input), Ok(close));
     assert_eq!(decoder.decode(&mut []), Ok(Step::NeedMore));
     assert_eq!(decoder.decode(&mut input[11..]), Err(Fault::AfterClose));
+    let mut decoder = Decoder::new(LIMITS);
+    let mut input = [frame(0x01, "cut"), frame(0x88, ""), frame(0x80, "off")].concat();
+    assert_eq!(decoder.decode(&mut input), Ok(Step::Close { code: None, start: 15, bytes: 0, consumed: 15 }));
+    assert_eq!((decoder.is_inside_message(), decoder.compact(&mut input[15..])), (false, 0));
 }
 
 #[test]

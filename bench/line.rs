@@ -17,8 +17,9 @@ use mcpring::pipeline::authenticate::{Principal, Remembered, authenticate};
 use mcpring::pipeline::authorize::{Policy, Target, authorize};
 use mcpring::pipeline::connection::Connection;
 use mcpring::pipeline::dispatch::{Dispatched, Visitor, dispatch};
-use mcpring::pipeline::envelope::{self, Envelope, Headers, Request, Sessions};
+use mcpring::pipeline::envelope::{self, Envelope, Request};
 use mcpring::pipeline::framing::{Delivery, head_limits, judge};
+use mcpring::pipeline::headers::{Headers, Sessions};
 use mcpring::pipeline::hub::listen::Change;
 use mcpring::pipeline::hub::parcel::Parcel;
 use mcpring::pipeline::respond::{Body, Content, Exchange, answer, encode_head};
@@ -29,6 +30,7 @@ use mcpring::tools::{Registry, Resource, Tool};
 use mcpring::wire::http::date::DateCache;
 use mcpring::wire::http::head::{self, Head, HeadScan, Persistence, Version, field_storage};
 use mcpring::wire::json::{JsonLimits, PADDING, Scratch};
+use mcpring::wire::websocket::decode::{Decoder, Limits, Step};
 
 use fixture::{Desk, KEY, answers, echo, modern, role, snapshot, snapshot_with};
 use secure::{Authority, Client};
@@ -37,8 +39,12 @@ use secure::{Authority, Client};
 const WARM_UP: usize = 100;
 
 /// How the call is answered.
-const EXCHANGE: Exchange =
-    Exchange { version: Version::Http11, persistence: Persistence::KeepAlive, body: Body::Sent };
+const EXCHANGE: Exchange = Exchange {
+    carriage: Carriage::Response,
+    version: Version::Http11,
+    persistence: Persistence::KeepAlive,
+    body: Body::Sent,
+};
 
 /// What is measured.
 pub trait Stage {
@@ -135,6 +141,19 @@ pub fn framing() -> Ready {
         let mut storage = field_storage();
         let head = head::decode(call.get(..end).unwrap_or_default(), &mut storage, &limits).expect("sound");
         assert!(judge(black_box(&head), listener(&snapshot), &snapshot.limits).is_ok());
+    })
+}
+
+/// Decodes a WebSocket message of 256 bytes in one masked frame. Its mask is ASCII as its text is, so that the text may
+/// stay as the run before has left it, masked or not.
+pub fn websocket_message() -> Ready {
+    const BYTES: usize = 256;
+    let mut frame = vec![0x81, 0x80 | 126, 1, 0, 1, 2, 3, 4];
+    frame.resize(8 + BYTES, b'x');
+    let mut decoder = Decoder::new(Limits::default());
+    ready(move || {
+        let step = decoder.decode(black_box(&mut frame));
+        assert_eq!(step, Ok(Step::Message { start: 8, bytes: BYTES, consumed: 8 + BYTES }));
     })
 }
 

@@ -12,8 +12,9 @@ use criterion::{Criterion, criterion_group, criterion_main};
 const RUNS: u64 = 64;
 
 /// In the order of the line.
-const STAGES: [(&str, line::Build); 13] = [
+const STAGES: [(&str, line::Build); 14] = [
     ("framing", line::framing),
+    ("websocket_message", line::websocket_message),
     ("authenticate_remembered", line::authenticate_remembered),
     ("authenticate_unknown", line::authenticate_unknown),
     ("admit", line::admit),

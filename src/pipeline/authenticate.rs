@@ -181,9 +181,27 @@ pub fn authenticate(
     now: Now,
     remembered: &mut Remembered,
 ) -> Result<Principal, Unknown> {
+    identify(snapshot, listener, credential(listener, head), now, remembered)
+}
+
+/// Says whose credential this is.
+///
+/// # Errors
+/// Why that is not known.
+pub fn identify(
+    snapshot: &Snapshot,
+    listener: &Listener,
+    credential: Result<&[u8], Unknown>,
+    now: Now,
+    remembered: &mut Remembered,
+) -> Result<Principal, Unknown> {
     let keys = &snapshot.keys;
-    let credential = match credential(listener, head) {
-        Ok(credential) => credential,
+    let credential = match credential {
+        Ok(credential) if !credential.is_empty() && credential.len() <= CREDENTIAL_BYTES_MAX => credential,
+        Ok(_) => {
+            let _ = keys.find(b"", now);
+            return Err(Unknown::Malformed);
+        }
         Err(Unknown::Missing) if listener.admission == Admission::AnonymousAllowed => {
             return Ok(keys.anonymous.clone());
         }
@@ -216,20 +234,16 @@ fn credential<'a>(listener: &Listener, head: &Head<'_, 'a>) -> Result<&'a [u8], 
         other if head.has_twice(other) => return Err(Unknown::Malformed),
         other => head.field(other),
     };
-    let credential = match (bearer, header) {
-        (None, None) => return Err(Unknown::Missing),
-        (Some(bearer), None) => bearer?,
-        (None, Some(header)) => header,
-        (Some(_), Some(_)) => return Err(Unknown::Malformed),
-    };
-    if credential.is_empty() || credential.len() > CREDENTIAL_BYTES_MAX {
-        return Err(Unknown::Malformed);
+    match (bearer, header) {
+        (None, None) => Err(Unknown::Missing),
+        (Some(bearer), None) => bearer,
+        (None, Some(header)) => Ok(header),
+        (Some(_), Some(_)) => Err(Unknown::Malformed),
     }
-    Ok(credential)
 }
 
 /// RFC 6750 2.1, RFC 9110 11.1: the scheme's case does not matter.
-fn bearer(value: &[u8]) -> Option<&[u8]> {
+pub(super) fn bearer(value: &[u8]) -> Option<&[u8]> {
     let (scheme, rest) = value.split_at_checked(7)?;
     scheme.eq_ignore_ascii_case(b"bearer ").then(|| rest.trim_ascii_start())
 }

@@ -3,64 +3,14 @@
 //! Next: `authorize`, which asks whether the caller may do what was read here.
 
 use super::authenticate::Principal;
+use super::headers::{Headers, Sessions, Setting};
 use super::respond::Refusal;
-use super::seal::{Sealer, principal_digest};
-use super::spent::Spent;
 use crate::tools::{Capabilities, Capability, LogLevel};
-use crate::wire::http::head::Head;
 use crate::wire::json::{Elements, Value};
 use crate::wire::jsonrpc::{self, EnvelopeError, Id, Message, Outcome};
 use crate::wire::mcp::meta::{Meta, TASKS_EXTENSION, TOKEN_BYTES_MAX};
 use crate::wire::mcp::session::Claims;
 use crate::wire::mcp::{Era, Method, Revision, name};
-
-/// What the transport's headers say about the message.
-#[derive(Clone, Copy, Default)]
-pub struct Headers<'a> {
-    /// `MCP-Protocol-Version`
-    pub protocol_version: Option<&'a [u8]>,
-    /// `Mcp-Method`
-    pub method: Option<&'a [u8]>,
-    /// `Mcp-Name`
-    pub name: Option<&'a [u8]>,
-    /// `Mcp-Session-Id`
-    pub session: Option<&'a [u8]>,
-    /// `Last-Event-ID`
-    pub last_event_id: Option<&'a [u8]>,
-    /// All of them.
-    pub head: Option<&'a Head<'a, 'a>>,
-}
-
-impl<'a> Headers<'a> {
-    /// From an HTTP head.
-    pub fn decode(head: &'a Head<'a, 'a>) -> Self {
-        Self {
-            last_event_id: head.known.last_event_id,
-            head: Some(head),
-            protocol_version: head.known.mcp_protocol_version,
-            method: head.known.mcp_method,
-            name: head.known.mcp_name,
-            session: head.known.mcp_session_id,
-        }
-    }
-
-    /// The only value of `Mcp-Param-{name}`; none when it stands twice.
-    pub fn parameter(&self, name: &str) -> Option<&'a [u8]> {
-        const PREFIX: &str = "mcp-param-";
-        let is_it = |field: &str| {
-            field.split_at_checked(PREFIX.len()).is_some_and(|(prefix, rest)| {
-                prefix.eq_ignore_ascii_case(PREFIX) && rest.eq_ignore_ascii_case(name)
-            })
-        };
-        let mut values = self.head?.fields().filter(|(field, _)| is_it(field)).map(|(_, value)| value);
-        let value = values.next();
-        if values.next().is_some() { None } else { value }
-    }
-
-    pub(super) fn revision(&self) -> Option<Revision> {
-        std::str::from_utf8(self.protocol_version?).ok().and_then(Revision::decode)
-    }
-}
 
 /// A message that has been understood.
 #[derive(Clone, Copy, Debug)]
@@ -112,35 +62,6 @@ pub struct Request<'t, 'i> {
     pub log_level: Option<LogLevel>,
 }
 
-/// What the envelope needs to know of sessions.
-#[derive(Clone, Copy)]
-pub struct Sessions<'s> {
-    /// Opens their ids.
-    pub sealer: &'s Sealer,
-    /// Those that were ended.
-    pub spent: &'s Spent,
-    /// Unix seconds.
-    pub now_s: u64,
-    /// How long one lives. Seconds.
-    pub ttl_s: u64,
-}
-
-impl Sessions<'_> {
-    /// The claims of the session that the headers name. One of another principal does not exist.
-    ///
-    /// # Errors
-    /// When none is named, or when it is not ours, not the principal's, too old or ended.
-    pub fn open(&self, headers: &Headers<'_>, principal: &Principal) -> Result<Claims, Refusal<'static>> {
-        let id = headers.session.ok_or(Refusal::SessionMissing)?;
-        let is_alive = |claims: &Claims| {
-            claims.principal == principal_digest(&principal.id)
-                && self.now_s.saturating_sub(claims.issued_at_s) < self.ttl_s
-                && !self.spent.is_ended(claims.nonce, self.now_s)
-        };
-        self.sealer.open(id).filter(is_alive).ok_or(Refusal::SessionUnknown)
-    }
-}
-
 /// A refusal with the id it answers, when that could be read.
 pub type Refused<'i> = (Refusal<'i>, Option<Id<'i>>);
 
@@ -165,7 +86,7 @@ pub fn decode<'t, 'i>(
                 .map(Envelope::Notification)
                 .map_err(|refusal| (refusal, None))
         }
-        Message::Response { id, outcome } => match era_of(headers) {
+        Message::Response { id, outcome } => match headers.era() {
             Era::Modern => Err((Refusal::UnexpectedResponse, Some(id))),
             Era::Legacy => session(headers, principal, sessions)
                 .map(|session| Envelope::Response { id, outcome, session })
@@ -189,7 +110,7 @@ pub fn decode_batch<'t, 'i>(
         return Ok(None);
     }
     const NO_BATCH: Refusal<'static> = Refusal::Envelope(EnvelopeError::Batch);
-    if era_of(headers) == Era::Modern || headers.session.is_none() {
+    if headers.era() == Era::Modern || !headers.have_session() {
         return Err(NO_BATCH);
     }
     let claims = session(headers, principal, sessions)?;
@@ -230,6 +151,10 @@ fn request<'t, 'i>(
         let offered = params.and_then(|params| params.member("capabilities"));
         capabilities = offered.map(decode_capabilities).unwrap_or_default();
         initialize(params, headers)?
+    } else if method == Some(Method::Ping) && headers.setting == Setting::Connection {
+        // MCP 2025-11-25, lifecycle: pings may come before the handshake.
+        capabilities = Capabilities::default();
+        Revision::LATEST_LEGACY
     } else {
         match (headers.protocol_version, headers.revision()) {
             (_, Some(revision)) if revision.era() == Era::Modern => {
@@ -287,6 +212,7 @@ fn modern<'i>(meta: &Meta<'_, 'i>, headers: &Headers<'_>) -> Result<Revision, Re
         return Err(Refusal::Metadata("io.modelcontextprotocol/protocolVersion must be a string"));
     };
     match headers.protocol_version {
+        None if headers.are_absent() => {}
         None => return Err(Refusal::HeaderMismatch("MCP-Protocol-Version is missing")),
         Some(header) if header != requested.as_bytes() => {
             return Err(Refusal::HeaderMismatch("MCP-Protocol-Version differs from _meta"));
@@ -309,6 +235,7 @@ fn headers_match(
     headers: &Headers<'_>,
 ) -> Result<(), Refusal<'static>> {
     match headers.method {
+        None if headers.are_absent() => return Ok(()),
         None => return Err(Refusal::HeaderMismatch("Mcp-Method is missing")),
         Some(header) if header != method_name.as_bytes() => {
             return Err(Refusal::HeaderMismatch("Mcp-Method differs from the body"));
@@ -330,6 +257,9 @@ fn headers_match(
 fn initialize<'i>(params: Option<Value<'_, 'i>>, headers: &Headers<'_>) -> Result<Revision, Refusal<'i>> {
     if headers.protocol_version.is_some() && headers.revision().is_none() {
         return Err(Refusal::HeaderMismatch("MCP-Protocol-Version is not served here"));
+    }
+    if let Setting::Session(_) = headers.setting {
+        return Err(Refusal::Params("this connection has had its handshake"));
     }
     let requested = params.and_then(|params| params.member("protocolVersion")).and_then(Value::as_str);
     let Some(requested) = requested else { return Err(Refusal::Params("protocolVersion must be a string")) };
@@ -353,7 +283,7 @@ fn notification<'t, 'i>(
     principal: &Principal,
     sessions: Sessions<'_>,
 ) -> Result<Notification<'t, 'i>, Refusal<'static>> {
-    let session = match era_of(headers) {
+    let session = match headers.era() {
         // MCP 2026-07-28: header rules for notifications are not defined, so only a contradiction is refused.
         Era::Modern if headers.method.is_some_and(|header| header != method.as_bytes()) => {
             return Err(Refusal::HeaderMismatch("Mcp-Method differs from the body"));
@@ -362,11 +292,6 @@ fn notification<'t, 'i>(
         Era::Legacy => Some(session(headers, principal, sessions)?),
     };
     Ok(Notification { method: Method::decode(method), params, session })
-}
-
-/// What the headers alone say; for messages that carry no metadata.
-pub(super) fn era_of(headers: &Headers<'_>) -> Era {
-    headers.revision().map_or(Era::Legacy, Revision::era)
 }
 
 fn progress_token<'i>(meta: &Meta<'_, 'i>) -> Result<Option<Id<'i>>, Refusal<'i>> {

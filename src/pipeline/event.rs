@@ -84,6 +84,7 @@ counts! {
     TlsFailed "tls.failed" "Handshakes or records that ended the connection.",
     TlsTimedOut "tls.timed_out" "Handshakes past their deadline.",
     FramingDecoded "framing.decoded" "Requests read.",
+    FramingUpgraded "framing.upgraded" "Connections that became a WebSocket.",
     FramingRefused "framing.refused" "Requests answered with a 4xx or 5xx by HTTP's or the endpoint's rules.",
     FramingTimedOut "framing.timed_out" "Heads or bodies past their deadline.",
     FramingIdle "framing.idle" "Connections closed for having no request.",
@@ -102,6 +103,7 @@ counts! {
     DispatchStateRefused "dispatch.state_refused" "Retries whose state is not valid for them.",
     DispatchFailed "dispatch.failed" "Methods that gave an error or a tool result with `isError`.",
     DispatchPanicked "dispatch.panicked" "Tools that panicked.",
+    DispatchCrowded "dispatch.crowded" "Requests over `max_inflight_per_connection`.",
     DispatchTimedOut "dispatch.timed_out" "Tools past `request_timeout`.",
     DispatchCancelled "dispatch.cancelled" "Tools whose caller went away.",
     RespondWritten "respond.written" "Answers queued for the socket.",
@@ -221,7 +223,8 @@ pub struct Record {
     pub tool: Option<Arc<str>>,
     /// HTTP status, 0 when none was sent.
     pub status: u16,
-    /// From the request's first byte to its answer, microseconds.
+    /// From a handler's start to its answer, microseconds in steps of the shard's coarse clock, some milliseconds each;
+    /// 0 when it was shorter, or when no handler outlived its turn.
     pub elapsed_us: u64,
     /// More for the operator: a limit's name, an error's text. Bounded by its writer.
     pub detail: Option<Box<str>>,

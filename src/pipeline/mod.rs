@@ -12,6 +12,7 @@ pub mod tls;
 pub mod framing;
 pub mod authenticate;
 pub mod admit;
+pub mod headers;
 pub mod envelope;
 pub mod authorize;
 pub mod dispatch;

@@ -162,3 +162,64 @@ impl Lookup for Value {
         self.get(name)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_is_flat() {
+        #[derive(schemars::JsonSchema)]
+        #[expect(dead_code, reason = "only its schema is of interest")]
+        struct Form {
+            /// Words.
+            #[schemars(length(max = 9), email)]
+            mail: String,
+            count: Option<u8>,
+            plain: Plain,
+            told: Option<Told>,
+            many: Vec<Plain>,
+            sure: bool,
+        }
+        #[derive(schemars::JsonSchema)]
+        #[expect(dead_code, reason = "only its schema is of interest")]
+        enum Plain {
+            A,
+            B,
+        }
+        #[derive(schemars::JsonSchema)]
+        #[expect(dead_code, reason = "only its schema is of interest")]
+        enum Told {
+            /// The first.
+            A,
+            /// The second.
+            B,
+        }
+        let schema =
+            |generator: schemars::SchemaGenerator| Value::from(generator.into_root_schema_for::<Form>());
+        let flat = flatten(&schema(schemars::SchemaGenerator::new(settings()))).unwrap();
+        assert_eq!(flat["required"], json!(["mail", "plain", "many", "sure"]));
+        let shown: Vec<_> = flat["properties"].as_object().unwrap().keys().collect();
+        assert_eq!(shown, ["mail", "count", "plain", "told", "many", "sure"], "as the struct has them");
+        assert_eq!(
+            flat["properties"],
+            json!({
+                "mail": {"type": "string", "format": "email", "description": "Words.", "maxLength": 9},
+                "count": {"type": "integer", "minimum": 0, "maximum": 255},
+                "plain": {"type": "string", "enum": ["A", "B"]},
+                "told": {"type": "string", "oneOf": [{"const": "A", "title": "The first."}, {"const": "B", "title": "The second."}]},
+                "many": {"type": "array", "items": {"type": "string", "enum": ["A", "B"]}},
+                "sure": {"type": "boolean"}
+            })
+        );
+        for nested in [
+            json!({"type": "object", "properties": {"a": {"type": "object"}}}),
+            json!({"type": "object", "properties": {"a": {"type": "array", "items": {"type": "string"}}}}),
+            json!({"type": "object", "properties": {"a": {"$ref": "#"}}}),
+            json!({"type": "object", "properties": {"a": true}}),
+            json!({"type": "string"}),
+        ] {
+            assert!(flatten(&nested).is_err(), "{nested}");
+        }
+    }
+}

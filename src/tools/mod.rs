@@ -29,6 +29,7 @@ pub mod log;
 pub mod schema;
 pub mod registry;
 mod shelf;
+pub mod listing;
 pub mod catalog;
 pub mod demo;
 #[cfg(feature = "fixtures")]
@@ -50,6 +51,7 @@ pub use elicit::{Elicited, Root};
 pub use error::ToolError;
 #[cfg(feature = "fixtures")]
 pub use fixtures::fixtures;
+pub use listing::{Listing, OutputKnown};
 pub use log::{LogLevel, LogMessage};
 pub use messages::Messages;
 pub use native::{native, native_names};

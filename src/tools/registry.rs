@@ -1,11 +1,12 @@
 //! What a server offers, found by name; the order of registration is the order of the lists.
 //! A registry is cheap to clone: what is in it is shared. `catalog` edits one while a server runs.
-//! Next: `shelf`, one list of it.
+//! Next: `shelf`, one list of it; `listing`, what is told of an entry.
 
+use super::listing::Listing;
 use super::schema::SchemaError;
 use super::shelf::Shelf;
 use super::template::Bindings;
-use super::{Prompt, Resource, ResourceTemplate, Tool, words};
+use super::{Prompt, Resource, ResourceTemplate, Tool};
 
 /// Longest name of a tool or prompt. MCP 2026-07-28, tools: 1 to 128 characters.
 pub const NAME_BYTES_MAX: usize = 128;
@@ -73,10 +74,8 @@ pub struct Entry<'r> {
     pub ordinal: u64,
     /// Name, URI or template.
     pub name: &'r str,
-    /// What is listed of it, JSON.
-    pub listing: &'r [u8],
-    /// What is listed of it for revisions before 2026-07-28, JSON.
-    pub legacy_listing: &'r [u8],
+    /// What is listed of it.
+    pub listing: &'r Listing,
 }
 
 /// Everything a server offers.
@@ -97,14 +96,8 @@ impl Registry {
     pub fn register(&mut self, tool: Tool) -> Result<(), RegistryError> {
         check_name(tool.name())?;
         tool.check().map_err(|error| RegistryError::Schema { name: tool.name().to_owned(), error })?;
-        let listing = words::list_tool(&tool, tool.output_schema_text());
-        let legacy = match tool.output_schema_text() {
-            // MCP 2025-11-25, tools: an output schema is that of an object.
-            Some(_) if !tool.has_object_output() => words::list_tool(&tool, None),
-            Some(_) | None => listing.clone(),
-        };
-        let name = tool.shared_name();
-        self.tools.insert(name, tool, listing, legacy)
+        let (name, listing) = (tool.shared_name(), Listing::of_tool(&tool));
+        self.tools.insert(name, tool, listing)
     }
 
     /// Adds a resource.
@@ -113,8 +106,8 @@ impl Registry {
     /// When the URI is malformed or taken.
     pub fn register_resource(&mut self, resource: Resource) -> Result<(), RegistryError> {
         check_uri(resource.uri())?;
-        let listing = resource.listing();
-        self.resources.insert(resource.uri().into(), resource, listing.clone(), listing)
+        let listing = Listing::same(resource.listing());
+        self.resources.insert(resource.uri().into(), resource, listing)
     }
 
     /// Adds a template of resources.
@@ -124,8 +117,8 @@ impl Registry {
     pub fn register_template(&mut self, template: ResourceTemplate) -> Result<(), RegistryError> {
         check_uri(template.uri_template())?;
         refuse_problem(template.uri_template(), template.problem())?;
-        let listing = template.listing();
-        self.templates.insert(template.uri_template().into(), template, listing.clone(), listing)
+        let listing = Listing::same(template.listing());
+        self.templates.insert(template.uri_template().into(), template, listing)
     }
 
     /// Adds a prompt.
@@ -135,8 +128,8 @@ impl Registry {
     pub fn register_prompt(&mut self, prompt: Prompt) -> Result<(), RegistryError> {
         check_name(prompt.name())?;
         refuse_problem(prompt.name(), prompt.problem())?;
-        let listing = prompt.listing();
-        self.prompts.insert(prompt.name().into(), prompt, listing.clone(), listing)
+        let listing = Listing::same(prompt.listing());
+        self.prompts.insert(prompt.name().into(), prompt, listing)
     }
 
     /// Takes out the tool of that name; false when there is none.
@@ -190,6 +183,11 @@ impl Registry {
     /// The index and the resource of that URI.
     pub fn find_resource(&self, uri: &str) -> Option<(usize, &Resource)> {
         self.resources.find(uri)
+    }
+
+    /// All resources, by index.
+    pub fn resources(&self) -> impl Iterator<Item = &Resource> {
+        self.resources.things()
     }
 
     /// The resource of that index.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 
+use super::listing::Listing;
 use super::registry::{Entry, RegistryError};
 
 pub(super) struct Shelf<T> {
@@ -20,8 +21,7 @@ struct Item<T> {
     name: Arc<str>,
     ordinal: u64,
     thing: T,
-    listing: Vec<u8>,
-    legacy_listing: Vec<u8>,
+    listing: Listing,
 }
 
 impl<T> Default for Shelf<T> {
@@ -42,19 +42,13 @@ impl<T> Clone for Shelf<T> {
 }
 
 impl<T> Shelf<T> {
-    pub(super) fn insert(
-        &mut self,
-        name: Arc<str>,
-        thing: T,
-        listing: Vec<u8>,
-        legacy_listing: Vec<u8>,
-    ) -> Result<(), RegistryError> {
+    pub(super) fn insert(&mut self, name: Arc<str>, thing: T, listing: Listing) -> Result<(), RegistryError> {
         if self.by_name.contains_key(&name) {
             return Err(RegistryError::Duplicate(name.as_ref().to_owned()));
         }
         self.by_name.insert(name.clone(), self.items.len());
         let ordinal = self.next_ordinal;
-        self.items.push(Arc::new(Item { name, ordinal, thing, listing, legacy_listing }));
+        self.items.push(Arc::new(Item { name, ordinal, thing, listing }));
         self.next_ordinal += 1;
         self.revision += 1;
         Ok(())
@@ -97,7 +91,6 @@ impl<T> Shelf<T> {
             ordinal: item.ordinal,
             name: &item.name,
             listing: &item.listing,
-            legacy_listing: &item.legacy_listing,
         })
     }
 }

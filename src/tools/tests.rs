@@ -14,8 +14,9 @@ use super::call::Subject;
 use super::context::{Client, Context};
 use super::error::Failure;
 use super::{
-    Annotations, Block, Call, Capabilities, Catalog, Change, Completions, Contents, Icon, Kind, Messages,
-    Prompt, Registry, RegistryError, Reply, Resource, ResourceTemplate, Role, Structured, Tool, ToolError,
+    Annotations, Block, Call, Capabilities, Catalog, Change, Completions, Contents, Entry, Icon, Kind,
+    Messages, OutputKnown, Prompt, Registry, RegistryError, Reply, Resource, ResourceTemplate, Role,
+    Structured, Tool, ToolError,
 };
 use crate::wire::json::value::SpareTape;
 use crate::wire::json::{JsonLimits, PADDING, Scratch};
@@ -68,7 +69,10 @@ fn items(reply: &Reply) -> Json {
 }
 
 fn listed(registry: &Registry, kind: Kind) -> Vec<Json> {
-    registry.entries(kind).map(|entry| serde_json::from_slice(entry.listing).unwrap()).collect()
+    registry
+        .entries(kind)
+        .map(|entry| serde_json::from_slice(entry.listing.json(OutputKnown::All)).unwrap())
+        .collect()
 }
 
 fn sum(name: &str) -> Tool {
@@ -123,7 +127,7 @@ fn blocks_are_written_as_the_protocol_has_them() {
 }
 
 #[test]
-fn a_tool_is_listed_with_all_it_says_and_older_clients_get_object_schemas_only() {
+fn a_tool_is_listed_with_all_it_says_and_a_reader_gets_the_schemas_it_knows() {
     let raw = "{ \"type\":\"object\", \"x\": 1.50 }";
     let mut registry = Registry::default();
     registry
@@ -140,16 +144,22 @@ fn a_tool_is_listed_with_all_it_says_and_older_clients_get_object_schemas_only()
         .unwrap();
     registry.register(Tool::function("number", "", |_: Sum| Ok(Structured(1)))).unwrap();
     let all: Vec<_> = registry.entries(Kind::Tools).collect();
-    let text = String::from_utf8(all[0].listing.to_vec()).unwrap();
+    let text = String::from_utf8(all[0].listing.json(OutputKnown::All).to_vec()).unwrap();
     assert!(text.contains(&format!("\"inputSchema\":{raw}")), "{text}");
     let json = &listed(&registry, Kind::Tools)[0];
     assert_eq!(json["annotations"]["readOnlyHint"], true);
     assert_eq!(json["annotations"]["openWorldHint"], false);
     assert_eq!(json["icons"], json!([{"src": "data:,x", "mimeType": "image/png", "sizes": ["48x48"]}]));
     assert_eq!((json["title"].as_str(), json["outputSchema"]["type"].as_str()), (Some("T"), Some("object")));
-    assert_eq!(all[0].listing, all[0].legacy_listing);
-    let has_output = |json: &[u8]| String::from_utf8_lossy(json).contains("outputSchema");
-    assert!(has_output(all[1].listing) && !has_output(all[1].legacy_listing));
+    for (known, of_objects, of_numbers) in [
+        (OutputKnown::All, true, true),
+        (OutputKnown::Objects, true, false),
+        (OutputKnown::None, false, false),
+    ] {
+        let has_output =
+            |entry: &Entry<'_>| String::from_utf8_lossy(entry.listing.json(known)).contains("outputSchema");
+        assert_eq!((has_output(&all[0]), has_output(&all[1])), (of_objects, of_numbers), "{known:?}");
+    }
 }
 
 #[test]
@@ -330,58 +340,4 @@ fn a_catalogue_tells_of_each_change_once_and_shows_it_already() {
     let expect = [(Change::Lists, 1), (Change::Lists, 1), (Change::ResourceUpdated("a://b".into()), 1)];
     assert_eq!(*told.lock().unwrap(), expect);
     assert!(before.find("a").is_none() && before.find("b").is_some());
-}
-
-#[test]
-fn a_form_is_flat() {
-    #[derive(schemars::JsonSchema)]
-    #[expect(dead_code, reason = "only its schema is of interest")]
-    struct Form {
-        /// Words.
-        #[schemars(length(max = 9), email)]
-        mail: String,
-        count: Option<u8>,
-        plain: Plain,
-        told: Option<Told>,
-        many: Vec<Plain>,
-        sure: bool,
-    }
-    #[derive(schemars::JsonSchema)]
-    #[expect(dead_code, reason = "only its schema is of interest")]
-    enum Plain {
-        A,
-        B,
-    }
-    #[derive(schemars::JsonSchema)]
-    #[expect(dead_code, reason = "only its schema is of interest")]
-    enum Told {
-        /// The first.
-        A,
-        /// The second.
-        B,
-    }
-    let schema = |generator: schemars::SchemaGenerator| Json::from(generator.into_root_schema_for::<Form>());
-    let flat =
-        super::form::flatten(&schema(schemars::SchemaGenerator::new(super::form::settings()))).unwrap();
-    assert_eq!(flat["required"], json!(["mail", "plain", "many", "sure"]));
-    assert_eq!(
-        flat["properties"],
-        json!({
-            "mail": {"type": "string", "format": "email", "description": "Words.", "maxLength": 9},
-            "count": {"type": "integer", "minimum": 0, "maximum": 255},
-            "plain": {"type": "string", "enum": ["A", "B"]},
-            "told": {"type": "string", "oneOf": [{"const": "A", "title": "The first."}, {"const": "B", "title": "The second."}]},
-            "many": {"type": "array", "items": {"type": "string", "enum": ["A", "B"]}},
-            "sure": {"type": "boolean"}
-        })
-    );
-    for nested in [
-        json!({"type": "object", "properties": {"a": {"type": "object"}}}),
-        json!({"type": "object", "properties": {"a": {"type": "array", "items": {"type": "string"}}}}),
-        json!({"type": "object", "properties": {"a": {"$ref": "#"}}}),
-        json!({"type": "object", "properties": {"a": true}}),
-        json!({"type": "string"}),
-    ] {
-        assert!(super::form::flatten(&nested).is_err(), "{nested}");
-    }
 }

@@ -7,3 +7,6 @@ pub mod json;
 pub mod jsonrpc;
 pub mod mcp;
 pub mod sse;
+pub mod lines;
+pub mod prefixed;
+pub mod websocket;

@@ -35,6 +35,6 @@ def clients():
     both = ["legacy", "modern", "auto"]
     node = packages("node", "features.mjs")
     return {
-        "typescript 2": (node, program("features.mjs", "client"), [*both, "2025-06-18"]),
+        "typescript 2": (node, program("features.mjs", "client"), [*both, "2025-06-18", "2025-03-26"]),
         "typescript 1": (node, program("features.mjs", "sdk"), ["legacy"]),
     }

@@ -10,3 +10,7 @@ mod connection;
 mod http;
 #[cfg(test)]
 mod limits;
+#[cfg(test)]
+mod pipes;
+#[cfg(test)]
+mod websocket;

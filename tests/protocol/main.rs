@@ -27,6 +27,8 @@ mod lists;
 #[cfg(test)]
 mod results;
 #[cfg(test)]
+mod revisions;
+#[cfg(test)]
 mod rounds;
 #[cfg(test)]
 mod streams;
@@ -42,3 +44,9 @@ mod listens;
 mod turmoil;
 #[cfg(test)]
 mod readers;
+#[cfg(test)]
+mod channels;
+#[cfg(test)]
+mod websockets;
+#[cfg(test)]
+mod feeds;

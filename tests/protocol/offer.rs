@@ -10,9 +10,9 @@ use mcpring::pipeline::authorize::Policy;
 use mcpring::pipeline::snapshot::{Security, Snapshot};
 use mcpring::tools::demo::demo_tool;
 use mcpring::tools::{
-    CacheScope, Capability, Catalog, Contents, Context, DEMO_TOOLS, Elicited, LogLevel, Messages, Progress,
-    Prompt, Registry, RegistryError, Reply, Resource, ResourceTemplate, Sampling, Structured, TaskSupport,
-    Tool, ToolError,
+    Annotations, Block, CacheScope, Capability, Catalog, Contents, Context, DEMO_TOOLS, Elicited, LogLevel,
+    Messages, Progress, Prompt, Registry, RegistryError, Reply, Resource, ResourceTemplate, Role, Sampling,
+    Structured, TaskSupport, Tool, ToolError,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -227,6 +227,9 @@ fn tasks(registry: &mut Registry) -> Result<(), RegistryError> {
 
 /// Tools whose arguments or results have a shape.
 fn shapes(registry: &mut Registry) -> Result<(), RegistryError> {
+    registry.register(Tool::function("young_blocks", "Gives what old revisions lack.", |_: Nothing| {
+        Ok(Vec::from(young_blocks()))
+    }))?;
     registry.register(Tool::function("nested", "Takes what is nested.", |_: Nested| Ok("fits")))?;
     registry.register(Tool::function("weather", "An object.", |_: Nothing| {
         Ok(Structured(Weather { celsius: 21.5 }))
@@ -256,8 +259,18 @@ fn shapes(registry: &mut Registry) -> Result<(), RegistryError> {
     )
 }
 
+/// A block of each kind that some revision lacks.
+fn young_blocks() -> [Block; 3] {
+    let hints = Annotations::default().audience(&[Role::User]);
+    let link = Block::resource_link("docs://motto", "motto", Some("text/plain")).annotated(&hints);
+    [Block::text("\"type\":\"audio\""), Block::audio(b"RIFF", "audio/wav"), link]
+}
+
 /// Resources and prompts.
 fn reading(registry: &mut Registry) -> Result<(), RegistryError> {
+    let messages = young_blocks().iter().fold(Messages::new(), |all, block| all.push(Role::User, block));
+    registry
+        .register_prompt(Prompt::new("young_blocks", "Gives what old revisions lack.").fixed(messages))?;
     registry.register_resource(
         Resource::text("docs://motto", "motto", "text/plain", "Fast, then faster.")
             .cache(Duration::from_secs(3600), CacheScope::Public),

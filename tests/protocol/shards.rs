@@ -24,7 +24,7 @@ use crate::fixture::{Answer, Desk};
 const STEPS_MAX: usize = 100_000;
 
 /// In which order parcels of different senders arrive.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum Carry {
     /// As they were sent.
     InOrder,
@@ -50,6 +50,7 @@ struct Line {
 /// One event as a client sees it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Event {
+    pub(crate) name: Option<String>,
     pub(crate) id: Option<String>,
     pub(crate) retry: Option<u64>,
     pub(crate) data: Option<String>,
@@ -177,6 +178,13 @@ impl Shards {
         self.stream(line).1.iter().filter_map(Event::message).collect()
     }
 
+    /// The messages of the events of that name.
+    #[track_caller]
+    pub(crate) fn messages_named(&self, line: usize, name: &str) -> Vec<Value> {
+        let events = self.stream(line).1;
+        events.iter().filter(|event| event.name.as_deref() == Some(name)).filter_map(Event::message).collect()
+    }
+
     /// The id of the newest event that has one.
     #[track_caller]
     pub(crate) fn last_id(&self, line: usize) -> Option<String> {
@@ -197,6 +205,12 @@ impl Shards {
         self.read_mail(shard);
         self.desks[shard].turn(&mut Vec::new(), |turn| connection.release(turn));
         self.post(shard);
+    }
+
+    /// The peer ends its half and reads on.
+    pub(crate) fn end_input(&mut self, line: usize) {
+        self.act(line, Connection::handle_end_of_input);
+        self.settle();
     }
 
     /// Whether the server has ended the connection.
@@ -382,6 +396,7 @@ fn events(body: &str) -> Vec<Event> {
         let mut event = Event::default();
         for line in block.lines().filter(|line| !line.is_empty() && !line.starts_with(':')) {
             match line.split_once(": ").or_else(|| line.split_once(':')) {
+                Some(("event", name)) => event.name = Some(name.to_owned()),
                 Some(("id", id)) => event.id = Some(id.to_owned()),
                 Some(("data", data)) => event.data = Some(data.to_owned()),
                 Some(("retry", retry)) => event.retry = Some(retry.parse().expect("milliseconds")),

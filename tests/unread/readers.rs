@@ -75,7 +75,13 @@ impl Running {
     fn wait(&self, what: &str, is_so: impl Fn(&Self) -> bool) {
         let start = Instant::now();
         while !is_so(self) {
-            assert!(start.elapsed() < PATIENCE, "{what}");
+            assert!(
+                start.elapsed() < PATIENCE,
+                "{what}: {} {} {}",
+                self.total(Count::RespondTimedOut),
+                self.total(Count::ListenClosed),
+                self.total(Count::ListenAccepted)
+            );
             std::thread::yield_now();
         }
     }
@@ -219,6 +225,26 @@ fn slow_readers_that_may_not_stay_are_told_by_the_end_of_their_stream() {
         }
     }
     assert!(running.total(Count::RespondMissed) >= STREAMS as u64);
+    drop(clients);
+    running.end();
+}
+
+#[test]
+fn readers_that_never_read_are_cut_off_and_counted() {
+    const STREAMS: usize = 20;
+    let _alone = alone();
+    let running = Running::start(&snapshot(|snapshot| {
+        snapshot.limits.slow_reader = SlowReader::Drop;
+        snapshot.limits.send_timeout = Duration::from_millis(200);
+    }));
+    let clients = open(&running, STREAMS);
+    running.wait("somebody is served on", |running| {
+        running.tell(&long_uri());
+        running.total(Count::RespondTimedOut) == STREAMS as u64
+    });
+    running.wait("a connection stays", |running| {
+        running.total(Count::ListenClosed) == running.total(Count::ListenAccepted)
+    });
     drop(clients);
     running.end();
 }

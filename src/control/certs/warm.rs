@@ -4,7 +4,7 @@
 //! Next: `process`, which calls it when a TLS listener exists.
 
 use std::sync::Arc;
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -13,12 +13,32 @@ use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signat
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, Error, ServerConfig, ServerConnection, SignatureScheme};
 
+/// A thread that gathers entropy; whoever drops this waits for its end.
+// aws-lc takes its source of seeds down when the process exits, and a thread that draws from it then aborts the process:
+// a start that ended within those 21 ms would die of SIGABRT instead of its exit code.
+pub struct Gathering(Option<JoinHandle<()>>);
+
+impl Gathering {
+    fn begin(gather: impl FnOnce() + Send + 'static) -> Self {
+        // A thread that cannot be started leaves the cost to the first user: slower, not wrong.
+        Self(thread::Builder::new().name("entropy".to_owned()).spawn(gather).ok())
+    }
+}
+
+impl Drop for Gathering {
+    fn drop(&mut self) {
+        if let Some(thread) = self.0.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
 /// Starts gathering entropy on a thread of its own; whoever needs randomness meanwhile waits for it.
-pub fn gather_entropy() {
-    // A thread that cannot be started leaves the cost to the first user: slower, not wrong.
-    let _ = thread::Builder::new().name("entropy".to_owned()).spawn(|| {
+#[must_use = "dropped at once, it is waited for at once"]
+pub fn gather_entropy() -> Gathering {
+    Gathering::begin(|| {
         let _ = SystemRandom::new().fill(&mut [0]);
-    });
+    })
 }
 
 /// Runs one whole handshake in memory.
@@ -116,5 +136,22 @@ impl ServerCertVerifier for OwnServer {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn nobody_leaves_before_the_gathering_ends() {
+        let (sender, is_over) = mpsc::channel();
+        drop(Gathering::begin(move || {
+            thread::yield_now();
+            let _ = sender.send(());
+        }));
+        assert_eq!(is_over.try_recv(), Ok(()));
     }
 }

@@ -33,6 +33,8 @@ use checked::Config;
 use report::Report;
 use tree::Table;
 
+use crate::pipeline::snapshot::Limits;
+
 /// A configuration that can be used.
 #[derive(Debug)]
 pub struct Loaded {
@@ -53,9 +55,19 @@ pub fn load_without_environment(source: &Source, overrides: &[String]) -> Result
     load_stages(source, overrides, |_, _| {})
 }
 
+/// Loads what `mcpring stdio` needs: certificates, keys and the pepper stay where they are.
+pub fn load_for_streams(source: &Source, overrides: &[String]) -> Result<Loaded, Problems> {
+    load_stages(source, overrides, environment::check_cpus)
+}
+
 /// The JSON Schema of the file, draft 2020-12.
 pub fn schema() -> serde_json::Value {
     schema::public()
+}
+
+/// The limits of a file that says nothing of them.
+pub fn default_limits() -> Limits {
+    check::limits_of(&raw::Limits::default(), &raw::Mcp::default())
 }
 
 /// All stages; `environment` is the last.

@@ -32,7 +32,7 @@ const PORTS_TRIED: u16 = 100;
 /// Runs until a signal ends it.
 pub fn run(options: DevOptions, product: Product) -> ExitCode {
     let began = Instant::now();
-    warm::gather_entropy();
+    let _gathering = warm::gather_entropy();
     match prepare(&options, &product, began) {
         Ok((start, told)) => serve(start, |ready| announce(ready, &told)),
         Err(problems) => refuse(&problems),
@@ -69,7 +69,8 @@ fn prepare(options: &DevOptions, product: &Product, began: Instant) -> Result<(S
         program: std::env::args_os().next().map_or_else(|| PathBuf::from("mcpring"), PathBuf::from),
     };
     let materials = Materials { tls: vec![tls], keys: table, certificates };
-    let start = Start { began, config, materials, kept, hsts: Hsts::Omitted, hangup: Hangup::Drain };
+    let start =
+        Start { began, config, materials, kept, hsts: Hsts::Omitted, hangup: Hangup::Drain, client: None };
     Ok((start, told))
 }
 

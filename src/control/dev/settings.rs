@@ -11,13 +11,14 @@ use super::super::config::checked::{
     Config, Driver, HeaderPreset, Listener, ListenerSecurity, Log, LogFormat, Pin, Resumption, Runtime,
     TlsProfile, TlsVersion,
 };
+use super::super::config::default_limits;
 use super::super::options::{DevOptions, Format, Shards};
 use super::{Addresses, PATH};
 use crate::pipeline::admit::{RateKey, RateLimit};
 use crate::pipeline::authorize::RoleRules;
 use crate::pipeline::event::AccessLog;
 use crate::pipeline::snapshot::{
-    Admission, Limits, ListenerLimits, Server, SlowReader, Speech, Sse, Transports, WebSocket,
+    Admission, Limits, ListenerLimits, Server, Speech, Sse, Transports, WebSocket,
 };
 use crate::shard::listen::Options;
 use crate::tools::DEMO_TOOLS;
@@ -109,33 +110,9 @@ pub(super) fn build_runtime(driver: Driver, shards: Shards) -> Runtime {
     }
 }
 
+/// One person has one address, and a test suite may open a connection a request.
 fn build_limits() -> Limits {
-    Limits {
-        connections_max: 1_000,
-        connections_per_ip_max: 1_000,
-        message_bytes_max: 10 << 20,
-        head_bytes_max: 16 << 10,
-        json_depth_max: 64,
-        json_nodes_max: 200_000,
-        tls_handshake_timeout: Duration::from_secs(5),
-        header_timeout: Duration::from_secs(5),
-        body_timeout: Duration::from_secs(30),
-        send_timeout: Duration::from_secs(30),
-        idle_timeout: Duration::from_secs(120),
-        request_timeout: Duration::from_secs(60),
-        input_timeout: Duration::from_secs(300),
-        event_buffer_size: 100,
-        streams_max: 10_000,
-        listens_per_principal_max: 64,
-        slow_reader: SlowReader::Close,
-        resume_window: Duration::from_secs(300),
-        retry_interval: Duration::from_secs(1),
-        keepalive_interval: Duration::from_secs(15),
-        session_ttl: Duration::from_secs(24 * 3600),
-        tasks_max: 1000,
-        task_ttl: Duration::from_secs(3600),
-        page_size: 100,
-    }
+    Limits { connections_max: 1_000, connections_per_ip_max: 1_000, ..default_limits() }
 }
 
 fn all_transports() -> Transports {

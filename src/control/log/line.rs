@@ -113,7 +113,9 @@ pub fn encode_record(record: &Record, format: Format, out: &mut Vec<u8>) {
     if record.status != 0 {
         line.number("status", u64::from(record.status));
     }
-    line.number("elapsed_us", record.elapsed_us);
+    if record.elapsed_us != 0 {
+        line.number("elapsed_us", record.elapsed_us);
+    }
     if let Some(detail) = &record.detail {
         line.text("detail", detail);
     }
@@ -298,6 +300,8 @@ mod tests {
         );
         let bare = Record { principal: None, method: "", tool: None, status: 0, detail: None, ..record() };
         assert!(encoded(&bare, Format::Json).ends_with("\"listener\":\"https\",\"elapsed_us\":12}\n"));
+        let unmeasured = Record { elapsed_us: 0, ..bare };
+        assert!(encoded(&unmeasured, Format::Json).ends_with("\"listener\":\"https\"}\n"));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Never: a message after the answer; a message that another reader has had, unless the peer asks for it again.
 //! Next: `hub/stream.rs`, what is read.
 
+use super::channel::Brings;
 use super::form::{Form, Ids};
 use super::{ANSWERS_BYTES_MAX, Connection, Drain, listener_of};
 use crate::pipeline::event::Count;
@@ -31,7 +32,7 @@ pub(super) struct Attachment {
     after: u64,
     pub(super) remote: Option<Remote>,
     /// Where to turn if the stream to be resumed is no more.
-    fallback: Option<(Owner, Claims)>,
+    fallback: Option<Fallback>,
     pub(super) caller: Caller,
     /// The snapshot's under which the caller was last known.
     pub(super) generation: u64,
@@ -43,9 +44,20 @@ pub(super) struct Attachment {
     collected: Vec<u8>,
     /// Where in its requests the connection goes on afterwards; the rest of this one's body may have to be skipped first.
     then: Framing,
+    /// How long it may be silent, milliseconds.
+    life_ms: u64,
     alive_at_ms: u64,
     /// When what entitles the reader is over, Unix seconds.
     until_s: u64,
+}
+
+/// Where to turn if the stream to be resumed is no more.
+#[derive(Clone, Copy)]
+pub(super) enum Fallback {
+    /// To the session's own.
+    Session(Owner, Claims),
+    /// To a new feed.
+    Feed,
 }
 
 /// What to read.
@@ -55,16 +67,21 @@ pub(super) struct Reading {
     pub(super) after: u64,
     pub(super) form: Form,
     pub(super) ids: Ids,
+    /// What it brings, where a connection reads several.
+    pub(super) brings: Brings,
 }
 
 impl Connection {
     /// When the attached stream needs a sign of life, monotonic milliseconds.
     pub(super) fn alive_at_ms(&self) -> u64 {
-        self.attached.as_ref().map_or(u64::MAX, |attached| attached.alive_at_ms)
+        self.attached.as_ref().map_or(u64::MAX, |attached| attached.alive_at_ms).min(self.channel_due_ms())
     }
 
     /// Begins to read a stream of this shard; false when it is not there or somebody else's.
     pub(super) fn attach(&mut self, reading: &Reading, caller: Caller, turn: &mut Turn<'_>) -> bool {
+        if let Some(channel) = &mut self.channel {
+            return channel.read(reading, turn);
+        }
         let Some(ticket) = turn.work.hub.attach(reading.stream, reading.owner) else { return false };
         self.begin_reading(reading, ticket, None, None, caller, turn);
         true
@@ -75,10 +92,11 @@ impl Connection {
         reading: &Reading,
         ticket: u64,
         remote: Option<Remote>,
-        fallback: Option<(Owner, Claims)>,
+        fallback: Option<Fallback>,
         caller: Caller,
         turn: &mut Turn<'_>,
     ) {
+        let life_ms = self.silence_max_ms(reading.ids, turn);
         let then = std::mem::replace(&mut self.framing, Framing::Busy);
         self.attached = Some(Box::new(Attachment {
             stream: reading.stream,
@@ -95,7 +113,8 @@ impl Connection {
             collected: Vec::new(),
             then,
             until_s: u64::MAX,
-            alive_at_ms: turn.now.ms.saturating_add(turn.snapshot.limits.keepalive_ms()),
+            life_ms,
+            alive_at_ms: turn.now.ms.saturating_add(life_ms),
         }));
         self.poll_attached(turn);
     }
@@ -113,7 +132,8 @@ impl Connection {
         let (nonce, mirror_nonce, now) = (turn.nonce(), turn.nonce(), turn.now);
         let hub = &mut turn.work.hub;
         if let Some(EventId { stream, seq }) = resume {
-            let reading = Reading { stream, owner, after: seq, form: Form::Stream, ids };
+            let reading =
+                Reading { stream, owner, after: seq, form: Form::Stream, ids, brings: Brings::News };
             if stream.shard == turn.work.shard {
                 if let Some(ticket) = hub.attach(stream, owner) {
                     self.begin_reading(&reading, ticket, None, None, caller, turn);
@@ -123,14 +143,19 @@ impl Connection {
                 && let Some(mirror) = hub.mirror(owner, mirror_nonce, now)
             {
                 hub.pull(stream, owner, seq, mirror);
-                return self.read_mirror(mirror, seq, ids, Some((owner, claims)), owner, caller, turn);
+                let fallback = Some(Fallback::Session(owner, claims));
+                return self.read_mirror(mirror, seq, ids, fallback, owner, caller, turn);
             }
         }
         if hub.is_home(claims.shard) {
             let Some((stream, after)) = hub.open_session(owner, claims.shard, nonce, now) else {
                 return false;
             };
-            return self.attach(&Reading { stream, owner, after, form: Form::Stream, ids }, caller, turn);
+            return self.attach(
+                &Reading { stream, owner, after, form: Form::Stream, ids, brings: Brings::News },
+                caller,
+                turn,
+            );
         }
         let Some(mirror) = hub.mirror(owner, mirror_nonce, now) else { return false };
         hub.pull_session(owner, claims.shard, mirror, nonce);
@@ -141,18 +166,18 @@ impl Connection {
         clippy::too_many_arguments,
         reason = "two callers that know all of it, and no two belong together"
     )]
-    fn read_mirror(
+    pub(super) fn read_mirror(
         &mut self,
         mirror: Key,
         after: u64,
         ids: Ids,
-        fallback: Option<(Owner, Claims)>,
+        fallback: Option<Fallback>,
         owner: Owner,
         caller: Caller,
         turn: &mut Turn<'_>,
     ) -> bool {
         let Some(ticket) = turn.work.hub.attach(mirror, owner) else { return false };
-        let reading = Reading { stream: mirror, owner, after, form: Form::Stream, ids };
+        let reading = Reading { stream: mirror, owner, after, form: Form::Stream, ids, brings: Brings::News };
         let remote = Some(Remote { is_pulling: true, owner });
         self.begin_reading(&reading, ticket, remote, fallback, caller, turn);
         true
@@ -169,6 +194,9 @@ impl Connection {
     pub(super) fn detach(&mut self, turn: &mut Turn<'_>) {
         if let Some(attached) = self.attached.take() {
             attached.leave(turn);
+        }
+        if let Some(channel) = &mut self.channel {
+            channel.detach(turn);
         }
     }
 
@@ -202,7 +230,7 @@ impl Connection {
                 Step::Wait => break,
                 Step::Done => return self.end_reading(*attached, turn),
                 Step::Cut => return self.cut(*attached, &respond::Refusal::Overloaded, listener, turn),
-                Step::Elsewhere(owner, claims) => {
+                Step::Elsewhere(fallback) => {
                     // A sign of life has opened the stream already; it can only end.
                     if attached.is_open {
                         return self.end_reading(*attached, turn);
@@ -210,8 +238,18 @@ impl Connection {
                     let (caller, until_s) = (attached.caller.clone(), attached.until_s);
                     self.framing = std::mem::replace(&mut attached.then, Framing::Busy);
                     attached.leave(turn);
-                    let is_over = turn.work.spent.is_ended(claims.nonce, turn.now.unix_s());
-                    if is_over || !self.attach_session(owner, claims, None, caller.clone(), turn) {
+                    let is_attached = match fallback {
+                        Fallback::Session(_, claims)
+                            if turn.work.spent.is_ended(claims.nonce, turn.now.unix_s()) =>
+                        {
+                            false
+                        }
+                        Fallback::Session(owner, claims) => {
+                            self.attach_session(owner, claims, None, caller.clone(), turn)
+                        }
+                        Fallback::Feed => self.attach_feed(None, caller.clone(), listener, turn),
+                    };
+                    if !is_attached {
                         let refusal = respond::Refusal::Overloaded;
                         respond::refuse(turn, listener, caller.exchange, &refusal, None);
                         self.answered(caller.exchange, turn);
@@ -236,7 +274,7 @@ impl Connection {
             if !attached.is_entitled(listener, turn) {
                 return self.cut(*attached, &respond::Refusal::Unauthenticated, listener, turn);
             }
-            attached.alive_at_ms = turn.now.ms.saturating_add(turn.snapshot.limits.keepalive_ms());
+            attached.alive_at_ms = turn.now.ms.saturating_add(attached.life_ms);
             if matches!(attached.form, Form::Either | Form::Events | Form::Stream) {
                 attached.open(listener, turn);
                 respond::send_comment(turn, attached.caller.exchange);
@@ -281,10 +319,14 @@ enum Step {
     Done,
     /// There is more, and not for this reader.
     Cut,
-    Elsewhere(Owner, Claims),
+    Elsewhere(Fallback),
 }
 
 impl Attachment {
+    pub(super) fn ids(&self) -> Ids {
+        self.ids
+    }
+
     /// One message, or why there is none.
     fn step(&mut self, listener: &Listener, turn: &mut Turn<'_>) -> Step {
         let work = &mut *turn.work;
@@ -305,7 +347,7 @@ impl Attachment {
         self.after = seq;
         self.has_read = true;
         self.fallback = None;
-        self.alive_at_ms = turn.now.ms.saturating_add(turn.snapshot.limits.keepalive_ms());
+        self.alive_at_ms = turn.now.ms.saturating_add(self.life_ms);
         match (kind, self.form) {
             (EventKind::Notification | EventKind::Question, Form::Json | Form::JsonArray) => Step::Again,
             (EventKind::Answer { .. }, Form::JsonArray) => {
@@ -313,6 +355,7 @@ impl Attachment {
                 self.collected.append(&mut turn.work.body);
                 Step::Again
             }
+            (_, Form::Receipt) => Step::Again,
             (EventKind::Answer { status }, Form::Json | Form::Either) if !self.is_open => {
                 respond::answer(turn, listener, status, self.caller.exchange, &[]);
                 Step::Done
@@ -346,11 +389,17 @@ impl Attachment {
     fn over(&mut self, listener: &Listener, turn: &mut Turn<'_>) -> Step {
         if self.remote.is_some()
             && turn.work.hub.mirror_source(self.stream).1 == Then::Gone
-            && let Some((owner, claims)) = self.fallback
+            && let Some(fallback) = self.fallback
         {
-            return Step::Elsewhere(owner, claims);
+            return Step::Elsewhere(fallback);
         }
         match self.form {
+            Form::Receipt => match turn.work.hub.mirror_source(self.stream).1 {
+                Then::Over => respond::answer_empty(turn, listener, 202, self.caller.exchange, &[]),
+                Then::More => return Step::Cut,
+                Then::Gone => self.refuse(&respond::Refusal::SessionUnknown, listener, turn),
+                Then::Full => self.refuse(&respond::Refusal::TooManyInFlight, listener, turn),
+            },
             Form::JsonArray if self.collected.is_empty() => {
                 respond::answer_empty(turn, listener, 202, self.caller.exchange, &[]);
             }
@@ -369,6 +418,10 @@ impl Attachment {
             Form::Events | Form::Stream => self.open(listener, turn),
         }
         Step::Done
+    }
+
+    fn refuse(&self, refusal: &respond::Refusal<'_>, listener: &Listener, turn: &mut Turn<'_>) {
+        respond::refuse(turn, listener, self.caller.exchange, refusal, None);
     }
 
     /// Whether another shard was to send the answer and has not.
@@ -405,7 +458,7 @@ impl Attachment {
             None => Some(self.stream),
             Some(_) => match turn.work.hub.mirror_source(self.stream) {
                 (source, Then::More | Then::Over) => source,
-                (_, Then::Gone) => None,
+                (_, Then::Gone | Then::Full) => None,
             },
         }
     }
@@ -420,12 +473,19 @@ impl Attachment {
         }
         let body = std::mem::take(&mut turn.work.body);
         respond::open_stream(turn, listener, self.caller.exchange, &[]);
-        if self.ids == Ids::Primed {
-            if let Some(id) = self.event_id(turn) {
-                respond::send_event(turn, self.caller.exchange, Some(&id));
-            }
+        if self.ids == Ids::Primed
+            && let Some(id) = self.event_id(turn)
+        {
+            respond::send_event(turn, self.caller.exchange, Some(&id));
+        }
+        let retry_ms = match self.ids {
+            Ids::Primed => Some(turn.snapshot.limits.retry_ms()),
+            Ids::Introduced => Some(super::feeds::retry_ms(listener)),
+            Ids::None | Ids::Sent => None,
+        };
+        if let Some(retry_ms) = retry_ms {
             let mut retry = Vec::new();
-            sse::encode_retry(&mut retry, turn.snapshot.limits.retry_ms());
+            sse::encode_retry(&mut retry, retry_ms);
             respond::send_raw(turn, self.caller.exchange, &retry);
         }
         turn.work.body = body;

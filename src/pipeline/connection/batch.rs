@@ -4,14 +4,16 @@
 
 use super::Connection;
 use super::attached::Reading;
+use super::channel::Brings;
 use super::form::{Form, Ids};
 use super::message::{decide, sessions};
 use super::note::Known;
 use crate::pipeline::admit::Payer;
 use crate::pipeline::dispatch::Dispatched;
-use crate::pipeline::envelope::{self, Envelope, Headers, Request};
+use crate::pipeline::envelope::{self, Envelope, Request};
 use crate::pipeline::event::Count;
 use crate::pipeline::framing::{Caller, Delivery};
+use crate::pipeline::headers::Headers;
 use crate::pipeline::hub::key::Owner;
 use crate::pipeline::hub::stream::{EventKind, Role};
 use crate::pipeline::job::Job;
@@ -50,7 +52,7 @@ impl Connection {
         let mut done = Done::default();
         for (at, message) in messages.enumerate() {
             // The first has paid with the batch.
-            let unpaid = self.pay(at, turn).err();
+            let unpaid = if at > 0 { self.pay(Payer::Known, turn).err() } else { None };
             let decoded = envelope::decode(message, headers, &caller.principal, sessions(turn));
             match decoded {
                 Ok(Envelope::Request(request)) => {
@@ -71,7 +73,7 @@ impl Connection {
                 Ok(Envelope::Notification(_) | Envelope::Response { .. }) if unpaid.is_some() => {}
                 Ok(message @ (Envelope::Notification(_) | Envelope::Response { .. })) => {
                     turn.count(Count::EnvelopeDecoded);
-                    Self::take_note(message, turn);
+                    self.take_note(message, turn);
                 }
                 Err((refusal, id)) => {
                     turn.count(Count::EnvelopeRefused);
@@ -83,17 +85,6 @@ impl Connection {
             }
         }
         self.answer_batch(done, caller, listener, turn);
-    }
-
-    /// The first message has paid with the batch.
-    fn pay(&self, at: usize, turn: &mut Turn<'_>) -> Result<(), Refusal<'static>> {
-        if at > 0
-            && let Err(exhausted) = turn.work.buckets.admit(self.peer.address(), Payer::Known, turn.now.ms)
-        {
-            turn.count(Count::AdmitRefused);
-            return Err(Refusal::RateLimited { retry_after_ms: exhausted.retry_after_ms });
-        }
-        Ok(())
     }
 
     fn run_one<'i>(
@@ -129,7 +120,8 @@ impl Connection {
         let Some(owner) = owner.filter(|_| !running.is_empty()) else {
             return self.answer_at_once(&answers, &caller, listener, turn);
         };
-        let form = if caller.delivery == Delivery::Json { Form::JsonArray } else { Form::Events };
+        let is_array = caller.delivery == Delivery::Json || caller.exchange.carriage.is_multiplexed();
+        let form = if is_array { Form::JsonArray } else { Form::Events };
         let (nonce, now) = (turn.nonce(), turn.now);
         let role = Role::Call { calls: Vec::new(), is_resumable: form == Form::Events };
         let count = answers.len() + running.len();
@@ -144,7 +136,8 @@ impl Connection {
             job.set_off(turn);
         }
         let ids = if form == Form::Events { Ids::of(Revision::V20250326) } else { Ids::None };
-        self.attach(&Reading { stream, owner, after: 0, form, ids }, caller, turn);
+        let brings = Brings::Answers(count);
+        self.attach(&Reading { stream, owner, after: 0, form, ids, brings }, caller, turn);
     }
 
     fn answer_at_once(

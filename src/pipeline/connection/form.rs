@@ -9,6 +9,8 @@ use crate::wire::mcp::Revision;
 pub(super) enum Form {
     /// One JSON body: the answer.
     Json,
+    /// A status: whether the message was taken.
+    Receipt,
     /// One JSON body: an array of answers.
     JsonArray,
     /// JSON if nothing comes before the answer, else events.
@@ -26,6 +28,8 @@ pub(super) enum Ids {
     None,
     /// Each event has one.
     Sent,
+    /// The same, and the client is told when to come back.
+    Introduced,
     /// The same, and an empty event comes first, so that there is an id before there is news.
     Primed,
 }

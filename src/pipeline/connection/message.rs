@@ -3,20 +3,22 @@
 //! Next: the stages themselves, `envelope` first.
 
 use super::attached::Reading;
+use super::channel::Brings;
 use super::form::{Form, Ids, form_of};
 use super::note::Known;
 use super::{Connection, Drain, listener_of};
 use crate::pipeline::authorize::{Target, authorize};
 use crate::pipeline::dispatch::{Dispatched, Visitor, dispatch};
-use crate::pipeline::envelope::{self, Envelope, Headers, Request, Sessions};
+use crate::pipeline::envelope::{self, Envelope, Request};
 use crate::pipeline::event::Count;
-use crate::pipeline::framing::{Caller, Delivery, Framing};
+use crate::pipeline::framing::{Caller, Delivery};
+use crate::pipeline::headers::{Headers, Sessions};
 use crate::pipeline::hub::stream::Role;
 use crate::pipeline::job::Job;
 use crate::pipeline::respond::{self, Exchange, Extra, Refusal};
 use crate::pipeline::snapshot::Listener;
 use crate::pipeline::turn::Turn;
-use crate::wire::http::head::{HeadScan, Persistence, Version};
+use crate::wire::http::head::{Persistence, Version};
 use crate::wire::json::{JsonLimits, Value};
 use crate::wire::jsonrpc::Id;
 use crate::wire::mcp::Era;
@@ -43,8 +45,12 @@ impl Connection {
     ) -> Option<()> {
         let listener = listener_of(turn.snapshot, self.listener)?;
         let limits = &turn.snapshot.limits;
+        if let Some(channel) = caller.channel {
+            let body = padded.get(..bytes)?.to_vec();
+            self.post(channel, body, &caller, listener, turn);
+            return Some(());
+        }
         let json_limits = JsonLimits { depth_max: limits.json_depth_max, nodes_max: limits.json_nodes_max };
-        self.framing = Framing::Head(HeadScan::default());
         match turn.work.json.decode(padded, bytes, json_limits) {
             Ok(document) => {
                 self.understood(document.root(), headers, caller, listener, turn);
@@ -58,7 +64,7 @@ impl Connection {
         Some(())
     }
 
-    fn understood(
+    pub(super) fn understood(
         &mut self,
         root: Value<'_, '_>,
         headers: &Headers<'_>,
@@ -78,13 +84,17 @@ impl Connection {
             Ok(Envelope::Request(request)) => request,
             Ok(message @ (Envelope::Notification(_) | Envelope::Response { .. })) => {
                 turn.count(Count::EnvelopeDecoded);
-                Self::take_note(message, turn);
+                self.take_note(message, turn);
                 respond::answer_empty(turn, listener, 202, caller.exchange, &[]);
                 self.answered(caller.exchange, turn);
                 return;
             }
             Err((refusal, id)) => {
                 turn.count(Count::EnvelopeRefused);
+                // An answer to nothing is no request, and only a response of HTTP's has to say something.
+                if refusal == Refusal::UnexpectedResponse && caller.exchange.carriage.is_multiplexed() {
+                    return;
+                }
                 self.refuse_message(&refusal, id, &caller, listener, turn);
                 return;
             }
@@ -123,6 +133,7 @@ impl Connection {
             }
             Dispatched::Session(session) => {
                 self.send_answer(200, &caller, listener, &[Extra::Session(&session)], turn);
+                self.begin_session(&session, turn);
                 let row = crate::pipeline::dispatch::ANSWERED;
                 self.note_answer(request, target, &caller.principal, listener, row, turn);
             }
@@ -130,7 +141,8 @@ impl Connection {
             Dispatched::Awaiting(stream) => {
                 let owner = self.visitor(&caller, listener, &Headers::default()).owner(request);
                 let (form, ids) = (form_of(caller.delivery), Ids::None);
-                self.attach(&Reading { stream, owner, after: 0, form, ids }, caller, turn);
+                let brings = Brings::Answer(request.id.into());
+                self.attach(&Reading { stream, owner, after: 0, form, ids, brings }, caller, turn);
             }
         }
     }
@@ -147,7 +159,9 @@ impl Connection {
         let owner = self.visitor(&caller, listener, &Headers::default()).owner(request);
         let form = form_of(caller.delivery);
         // MCP 2025-11-25: a lost connection is no cancellation, and the client may come back for the rest.
-        let is_resumable = request.revision.era() == Era::Legacy && form != Form::Json;
+        let is_resumable = request.revision.era() == Era::Legacy
+            && form != Form::Json
+            && !caller.exchange.carriage.is_multiplexed();
         let (nonce, now) = (turn.nonce(), turn.now);
         let role = Role::Call { calls: Vec::new(), is_resumable };
         let Some(stream) = turn.work.hub.open(owner, role, 1, nonce, now) else {
@@ -158,7 +172,8 @@ impl Connection {
         let ids = if is_resumable { Ids::of(request.revision) } else { Ids::None };
         // A client that can come back needs an id to come back with, so its stream opens at once.
         let form = if ids == Ids::Primed { Form::Stream } else { form };
-        self.attach(&Reading { stream, owner, after: 0, form, ids }, caller, turn);
+        let brings = Brings::Answer(request.id.into());
+        self.attach(&Reading { stream, owner, after: 0, form, ids, brings }, caller, turn);
     }
 
     /// Sends the turn's body as the whole answer.
@@ -187,7 +202,8 @@ impl Connection {
 
     pub(super) fn answered(&mut self, exchange: Exchange, turn: &mut Turn<'_>) {
         turn.count(Count::RespondWritten);
-        if exchange.persistence == Persistence::Close || self.drain == Drain::Draining {
+        let is_last = self.drain == Drain::Draining && !exchange.carriage.is_multiplexed();
+        if exchange.persistence == Persistence::Close || is_last {
             self.finish();
         }
     }

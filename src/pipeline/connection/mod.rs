@@ -6,6 +6,10 @@
 mod request;
 mod message;
 mod batch;
+mod incoming;
+mod upgrade;
+mod feeds;
+mod channel;
 mod attached;
 mod form;
 mod sessions;
@@ -18,6 +22,7 @@ use std::sync::Arc;
 use super::authenticate::Remembered;
 use super::event::{Count, Outcome, Record, Stage};
 use super::framing::Framing;
+use super::framing::messages::Messages;
 use super::peer::Peer;
 use super::snapshot::{Listener, Security, Snapshot};
 use super::tls::{Tls, TlsFault};
@@ -26,6 +31,7 @@ use crate::wire::http::head::HeadScan;
 use crate::wire::json::PADDING;
 
 use attached::Attachment;
+use channel::Channel;
 use timing::Wait;
 
 /// Answers of one turn that may pile up before the rest of what has arrived waits for the write. Bytes.
@@ -74,6 +80,7 @@ pub struct Connection {
     /// Bytes of an incomplete request; leased only while there are some.
     held: Vec<u8>,
     attached: Option<Box<Attachment>>,
+    channel: Option<Box<Channel>>,
     life: Life,
     drain: Drain,
     wait: Wait,
@@ -96,14 +103,16 @@ impl Connection {
             Some(Security::Plain) | None => None,
         };
         let wait = if tls.is_some() { Wait::Handshake } else { Wait::Idle };
+        let (framing, channel) = first(listener, turn);
         let mut connection = Self {
             listener,
             peer,
             tls,
             remembered: Remembered::default(),
-            framing: Framing::Head(HeadScan::default()),
+            framing,
             held: Vec::new(),
             attached: None,
+            channel,
             life: Life::Open,
             drain: Drain::Serving,
             wait,
@@ -200,7 +209,7 @@ impl Connection {
 
     /// Whether a stream is attached that may have news when the task wakes.
     pub fn has_call(&self) -> bool {
-        self.attached.is_some()
+        self.attached.is_some() || self.channel.as_ref().is_some_and(|channel| channel.is_waiting())
     }
 
     /// Gives every held buffer back. The last thing a shard does with a connection.
@@ -297,6 +306,12 @@ impl Connection {
     /// No more input. Requests that wait for a write are answered first: a peer may end its half and read on.
     fn end_input(&mut self, turn: &mut Turn<'_>) {
         self.has_input_ended = true;
+        if let (Framing::Messages(messages), Some(channel)) = (&self.framing, &mut self.channel)
+            && messages.outlive_input()
+        {
+            channel.close_half(turn);
+            return;
+        }
         self.detach(turn);
         if !self.is_paused {
             self.finish();
@@ -312,6 +327,9 @@ impl Connection {
 
     /// Encrypts the turn's answers, says goodbye if this was the last turn, and sets the next deadline.
     fn end_turn(&mut self, turn: &mut Turn<'_>) {
+        if self.channel.is_some() {
+            self.end_channel_turn(turn);
+        }
         match &mut self.tls {
             None => {
                 if turn.outbox.is_empty() {
@@ -366,6 +384,15 @@ impl Connection {
             detail,
         });
     }
+}
+
+/// What a connection begins as.
+fn first(listener: usize, turn: &Turn<'_>) -> (Framing, Option<Box<Channel>>) {
+    let head = Framing::Head(HeadScan::default());
+    let Some(listener) = listener_of(turn.snapshot, listener) else { return (head, None) };
+    let Some((messages, carriage)) = Messages::first(&listener.speech) else { return (head, None) };
+    let channel = Channel::new(carriage, Channel::resident(listener), turn);
+    (Framing::Messages(Box::new(messages)), Some(Box::new(channel)))
 }
 
 /// The listener of a connection; it outlives every reload.

@@ -7,12 +7,12 @@ use super::timing::Wait;
 use super::{Connection, Drain, listener_of};
 use crate::pipeline::admit::{Exhausted, Payer};
 use crate::pipeline::authenticate::{Unknown, authenticate};
-use crate::pipeline::envelope::Headers;
 use crate::pipeline::event::Count;
 use crate::pipeline::framing::{
     Asked, Caller, Coding, DISCARD_BYTES_MAX, Delivery, Framing, Upload, chunked, head_limits, judge,
 };
-use crate::pipeline::respond::{self, Body, Exchange, Extra, Refusal};
+use crate::pipeline::headers::Headers;
+use crate::pipeline::respond::{self, Body, Carriage, Exchange, Extra, Refusal};
 use crate::pipeline::snapshot::Listener;
 use crate::pipeline::turn::Turn;
 use crate::wire::http::chunked::ChunkedStep;
@@ -28,6 +28,12 @@ enum Entry {
     SessionStream(Caller),
     /// A session's end.
     SessionEnd(Caller),
+    /// A WebSocket.
+    WebSocket(Caller),
+    /// A feed.
+    Feed(Caller),
+    /// The stream of a channel.
+    EventChannel(Caller),
     /// A list of methods.
     Options,
 }
@@ -48,6 +54,7 @@ impl Connection {
                 };
                 usize::try_from(skipped).ok()
             }
+            Framing::Messages(messages) => self.read_message(messages, block, filled, turn),
             Framing::Busy => None,
         }
     }
@@ -102,6 +109,7 @@ impl Connection {
         self.has_progressed = true;
         let listener = listener_of(turn.snapshot, self.listener)?;
         let exchange = Exchange {
+            carriage: Carriage::Response,
             version: head.version,
             persistence: match self.drain {
                 Drain::Serving => head.persistence,
@@ -119,6 +127,20 @@ impl Connection {
             Ok(Entry::SessionEnd(mut caller)) => {
                 caller.exchange = self.skip_body(head, exchange);
                 self.end_session(&Headers::decode(head), &caller, turn);
+                Some(head_bytes)
+            }
+            Ok(Entry::WebSocket(caller)) => {
+                self.upgrade(head, &caller, listener, turn);
+                Some(head_bytes)
+            }
+            Ok(Entry::Feed(mut caller)) => {
+                caller.exchange = self.skip_body(head, exchange);
+                self.read_feed(&Headers::decode(head), caller, listener, turn);
+                Some(head_bytes)
+            }
+            Ok(Entry::EventChannel(mut caller)) => {
+                caller.exchange = self.skip_body(head, exchange);
+                self.open_event_channel(&caller, listener, turn);
                 Some(head_bytes)
             }
             Ok(Entry::Options) => {
@@ -146,9 +168,17 @@ impl Connection {
         turn: &mut Turn<'t>,
     ) -> Result<Entry, (Refusal<'static>, Known<'t>)> {
         let snapshot = turn.snapshot;
-        let judged = judge(head, listener, &snapshot.limits);
+        let judged = judge(head, listener);
         let principal = match judged {
-            Ok(asked @ (Asked::Message(_) | Asked::SessionStream | Asked::SessionEnd)) => {
+            Ok(
+                asked @ (Asked::Message(_)
+                | Asked::SessionStream
+                | Asked::SessionEnd
+                | Asked::WebSocket
+                | Asked::Feed
+                | Asked::EventChannel
+                | Asked::Post(_)),
+            ) => {
                 let known = authenticate(snapshot, listener, head, turn.now, &mut self.remembered);
                 Some(known.map(|principal| (principal, asked)))
             }
@@ -176,8 +206,14 @@ impl Connection {
                 } else {
                     Count::AuthenticateAccepted
                 });
-                let caller = |delivery| Caller { principal, exchange, delivery };
+                let caller = |delivery| Caller { principal, exchange, delivery, channel: None };
                 Ok(match asked {
+                    Asked::WebSocket => Entry::WebSocket(caller(Delivery::JsonOrStream)),
+                    Asked::Feed => Entry::Feed(caller(Delivery::Stream)),
+                    Asked::EventChannel => Entry::EventChannel(caller(Delivery::Stream)),
+                    Asked::Post(channel) => {
+                        Entry::Message(Caller { channel: Some(channel), ..caller(Delivery::Json) })
+                    }
                     Asked::Message(delivery) => Entry::Message(caller(delivery)),
                     Asked::SessionStream => Entry::SessionStream(caller(Delivery::Stream)),
                     Asked::SessionEnd => Entry::SessionEnd(caller(Delivery::Json)),
@@ -193,7 +229,7 @@ impl Connection {
     }
 
     /// After a head that is answered without its body: skips a short body; before a long one the answer is the last.
-    fn skip_body(&mut self, head: &Head<'_, '_>, exchange: Exchange) -> Exchange {
+    pub(super) fn skip_body(&mut self, head: &Head<'_, '_>, exchange: Exchange) -> Exchange {
         let is_short = match head.body {
             BodyLength::None => Some(0),
             // RFC 9110 10.1.1: a client that waits for 100 may or may not send the body after a final answer.
@@ -231,6 +267,7 @@ impl Connection {
         turn: &mut Turn<'_>,
     ) -> Option<usize> {
         let headers = Headers::decode(head);
+        self.framing = Framing::Head(HeadScan::default());
         let coding = match head.body {
             BodyLength::None => return self.message(&headers, caller, rest, 0, turn).map(|()| head_bytes),
             BodyLength::Length(bytes) => {
@@ -241,7 +278,7 @@ impl Connection {
                 Coding::Length(bytes)
             }
             BodyLength::Chunked => {
-                let mut decoder = Box::new(chunked(&turn.snapshot.limits));
+                let mut decoder = Box::new(chunked(listener_of(turn.snapshot, self.listener)?));
                 match decoder.decode(rest.get_mut(..arrived)?) {
                     Ok(ChunkedStep::Done { body_bytes, consumed }) => {
                         return self
@@ -306,6 +343,7 @@ impl Connection {
                 }
             }
         }
+        self.framing = Framing::Head(HeadScan::default());
         self.message(&headers, caller, rest, body_bytes, turn).map(|()| head_bytes + consumed)
     }
 

@@ -5,9 +5,10 @@
 use super::message::sessions;
 use super::note::Known;
 use super::{Connection, listener_of};
-use crate::pipeline::envelope::{Envelope, Headers, era_of};
+use crate::pipeline::envelope::Envelope;
 use crate::pipeline::event::Count;
 use crate::pipeline::framing::Caller;
+use crate::pipeline::headers::Headers;
 use crate::pipeline::hub::key::{EventId, Key, Owner};
 use crate::pipeline::respond::{self, Refusal};
 use crate::pipeline::snapshot::Listener;
@@ -73,7 +74,7 @@ impl Connection {
         if headers.protocol_version.is_some() && headers.revision().is_none() {
             return Err(Refusal::HeaderMismatch("MCP-Protocol-Version is not served here"));
         }
-        debug_assert!(era_of(headers) == Era::Legacy, "framing lets no modern GET or DELETE in");
+        debug_assert!(headers.era() == Era::Legacy, "framing lets no modern GET or DELETE in");
         sessions(turn).open(headers, &caller.principal)
     }
 
@@ -91,7 +92,7 @@ impl Connection {
     }
 
     /// A message that wants no answer.
-    pub(super) fn take_note(message: Envelope<'_, '_>, turn: &mut Turn<'_>) {
+    pub(super) fn take_note(&mut self, message: Envelope<'_, '_>, turn: &mut Turn<'_>) {
         match message {
             Envelope::Request(_) => {}
             Envelope::Response { id, outcome, session } => {
@@ -105,13 +106,12 @@ impl Connection {
                 }
             }
             Envelope::Notification(notification) => {
-                let (Some(Method::Cancelled), Some(session)) = (notification.method, notification.session)
-                else {
-                    return;
-                };
-                if let Some(id) = notification.params.and_then(|params| params.member("requestId"))
-                    && let Some(id) = id_of(id)
-                {
+                let id = notification.params.and_then(|params| params.member("requestId")).and_then(id_of);
+                let (Some(Method::Cancelled), Some(id)) = (notification.method, id) else { return };
+                if let Some(channel) = &mut self.channel {
+                    channel.cancel(&id, turn);
+                }
+                if let Some(session) = notification.session {
                     turn.work.hub.deliver_cancel(owner_of(&session), id);
                 }
             }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{Connection, Drain, Framing, Life, listener_of};
 use crate::pipeline::event::{Count, Outcome, Stage};
-use crate::pipeline::respond::{self, Exchange, Refusal};
+use crate::pipeline::respond::{self, Exchange, Goodbye, Refusal};
 use crate::pipeline::turn::Turn;
 
 /// How long a peer may take to read the last answer and close.
@@ -53,19 +53,21 @@ impl Connection {
             }
             Wait::Idle => {
                 turn.count(Count::FramingIdle);
-                self.finish();
+                self.part(Goodbye::GoingAway, turn);
             }
             Wait::Head | Wait::Body => {
                 turn.count(Count::FramingTimedOut);
                 self.record(turn, Outcome::Fault, Stage::Framing, "request_timed_out", None);
                 // A refused request has had its answer, and half a record is no request; an answer to nothing would be
                 // taken for the next one's.
-                let is_owed = !matches!(self.framing, Framing::Discard(_)) && !self.held.is_empty();
+                let is_owed = !matches!(self.framing, Framing::Discard(_) | Framing::Messages(_))
+                    && !self.held.is_empty();
                 if let Some(listener) = listener_of(turn.snapshot, self.listener).filter(|_| is_owed) {
                     respond::refuse(turn, listener, Exchange::BROKEN, &Refusal::RequestTimeout, None);
                 }
-                self.finish();
+                self.part(Goodbye::Overloaded, turn);
             }
+            Wait::Call if self.channel.is_some() => self.keep_channel_alive(turn),
             Wait::Call => self.keep_alive(turn),
             Wait::Written => {}
             Wait::Linger => self.life = Life::Closed,
@@ -75,7 +77,7 @@ impl Connection {
 
     /// The attached stream may have news.
     pub fn handle_wake(&mut self, turn: &mut Turn<'_>) {
-        if self.attached.is_some() {
+        if self.has_call() {
             self.poll_attached(turn);
             self.end_turn(turn);
         }
@@ -90,6 +92,16 @@ impl Connection {
             // What is held has arrived in time, and waits for the peer to read.
             (Life::Open, _, _) if self.is_paused => Wait::Written,
             (Life::Open, _, Framing::Body(_) | Framing::Discard(_)) => Wait::Body,
+            (Life::Open, _, Framing::Messages(messages)) => {
+                let is_partial = !self.held.is_empty() || self.has_partial_record() || messages.are_inside();
+                if is_partial {
+                    Wait::Body
+                } else if self.is_expected() {
+                    Wait::Call
+                } else {
+                    Wait::Idle
+                }
+            }
             (Life::Open, _, Framing::Head(_)) if !self.held.is_empty() || self.has_partial_record() => {
                 Wait::Head
             }

@@ -66,7 +66,7 @@ pub(super) fn call<'i>(
             }
         };
     }
-    if is_modern {
+    if is_modern && !visitor.headers.are_absent() {
         parameters_match(tool, arguments, visitor)?;
     }
     // MCP 2026-07-28, tools: what the model can mend is told in a result it reads.

@@ -11,7 +11,6 @@ use crate::pipeline::seal::{Sealed, principal_digest};
 use crate::pipeline::turn::Turn;
 use crate::tools::registry::Kind;
 use crate::wire::json::Value;
-use crate::wire::mcp::Era;
 
 /// Longest cursor that is looked at. Bytes; ours have 71.
 const CURSOR_BYTES_MAX: usize = 128;
@@ -44,6 +43,7 @@ pub(super) fn page(
         None => None,
         Some(cursor) => Some(open_cursor(cursor, kind, principal, turn)?),
     };
+    let known = result::output_known(request.revision);
     let out = &mut turn.work.body;
     result::open_list(out, request, words(kind).1);
     let (mut shown, mut last, mut is_more) = (0, 0, false);
@@ -62,10 +62,7 @@ pub(super) fn page(
         }
         shown += 1;
         last = entry.ordinal;
-        out.extend_from_slice(match request.revision.era() {
-            Era::Modern => entry.listing,
-            Era::Legacy => entry.legacy_listing,
-        });
+        out.extend_from_slice(entry.listing.json(known));
     }
     let cursor = if is_more { Some(seal_cursor(last, kind, principal, turn)?) } else { None };
     result::close_list(&mut turn.work.body, request, cursor.as_deref(), snapshot);

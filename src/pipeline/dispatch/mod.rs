@@ -5,6 +5,7 @@
 
 mod changes;
 pub(super) mod conclude;
+mod content;
 mod call;
 mod legacy;
 mod lists;
@@ -15,8 +16,9 @@ mod tasks;
 
 use super::authenticate::Principal;
 use super::authorize::Target;
-use super::envelope::{Headers, Request};
+use super::envelope::Request;
 use super::framing::Delivery;
+use super::headers::Headers;
 use super::hub::key::{Key, Owner};
 use super::job::Job;
 use super::peer::Peer;

@@ -1,12 +1,13 @@
 //! What results look like in each era, written straight into the body.
-//! Next: `respond`, which puts a head in front of them.
+//! Next: `content`, what of it an old revision knows; `respond`, which puts a head in front of them.
 
+use super::content;
 use crate::pipeline::envelope::Request;
 use crate::pipeline::snapshot::{Server, Snapshot};
 use std::time::Duration;
 
 use crate::tools::registry::Kind;
-use crate::tools::{CacheScope, Registry, Reply, TaskSupport};
+use crate::tools::{CacheScope, OutputKnown, Registry, Reply, TaskSupport};
 use crate::wire::json::encode::{encode_integer, encode_str};
 use crate::wire::jsonrpc::{Id, encode_result_start};
 use crate::wire::mcp::meta::TASKS_EXTENSION;
@@ -217,7 +218,7 @@ pub fn encode_reply(
                 out.push(b',');
             }
             out.extend_from_slice(b"\"messages\":[");
-            out.extend_from_slice(reply.items());
+            out.extend_from_slice(&content::known(reply.items(), revision));
             out.push(b']');
         }
         Shape::Completion => {
@@ -246,7 +247,7 @@ pub(super) fn encode_task_result(out: &mut Vec<u8>, revision: Revision, reply: &
 
 fn encode_tool(out: &mut Vec<u8>, revision: Revision, reply: &Reply, is_error: IsError) {
     out.extend_from_slice(b"\"content\":[");
-    out.extend_from_slice(reply.items());
+    out.extend_from_slice(&content::known(reply.items(), revision));
     out.push(b']');
     if let Some(structured) = reply.structured_json().filter(|structured| is_shown(structured, revision)) {
         out.extend_from_slice(b",\"structuredContent\":");
@@ -258,11 +259,19 @@ fn encode_tool(out: &mut Vec<u8>, revision: Revision, reply: &Reply, is_error: I
     });
 }
 
-/// MCP 2025-06-18 brought structured output, as objects; 2026-07-28 allows any value.
 fn is_shown(structured: &[u8], revision: Revision) -> bool {
+    match output_known(revision) {
+        OutputKnown::None => false,
+        OutputKnown::Objects => structured.first() == Some(&b'{'),
+        OutputKnown::All => true,
+    }
+}
+
+/// MCP 2025-06-18 brought structured output and its schemas, of objects; 2026-07-28 allows any value.
+pub(super) fn output_known(revision: Revision) -> OutputKnown {
     match revision {
-        Revision::V20241105 | Revision::V20250326 => false,
-        Revision::V20250618 | Revision::V20251125 => structured.first() == Some(&b'{'),
-        Revision::V20260728 => true,
+        Revision::V20241105 | Revision::V20250326 => OutputKnown::None,
+        Revision::V20250618 | Revision::V20251125 => OutputKnown::Objects,
+        Revision::V20260728 => OutputKnown::All,
     }
 }

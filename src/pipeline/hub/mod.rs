@@ -11,6 +11,7 @@ mod remote;
 mod room;
 mod session;
 pub mod stream;
+mod feed;
 pub mod task;
 
 use std::collections::{HashMap, VecDeque};
@@ -35,6 +36,8 @@ use session::Session;
 use stream::{Due, EventKind, Read, Role, Stream};
 use task::Task;
 
+pub use feed::Unposted;
+pub(super) use feed::feed_owner;
 pub use session::SUBSCRIPTIONS_MAX;
 
 /// What is sent at once to a reader on another shard. Bytes.
@@ -253,14 +256,14 @@ impl Hub {
             return;
         }
         let calls = match &mut stream.role {
-            Role::Call { is_resumable: true, .. } | Role::Session { .. } => {
+            Role::Call { is_resumable: true, .. } | Role::Session { .. } | Role::Feed { .. } => {
                 if stream.is_large_rest() {
                     self.trim();
                 }
                 return;
             }
             Role::Call { calls, .. } => std::mem::take(calls),
-            Role::Listen(_) | Role::Mirror { .. } => Vec::new(),
+            Role::Listen(_) | Role::Mirror { .. } | Role::Inbox => Vec::new(),
         };
         self.streams.try_remove(usize::try_from(key.slot).unwrap_or(usize::MAX));
         for call in calls {
@@ -274,6 +277,7 @@ impl Hub {
     pub(super) fn push(&mut self, key: Key, kind: EventKind, bytes: Vec<u8>, now: Now) {
         let events_max = self.bounds.events_max;
         let Some(stream) = self.find(key) else { return };
+        let events_max = stream.role.events_max().unwrap_or(events_max);
         let was_over = stream.is_over();
         let (dropped, due) = stream.push(kind, bytes, events_max);
         // From its end on a stream waits to be read. What comes before is no reason to wait longer for a reader that has
@@ -366,6 +370,10 @@ impl Hub {
             Parcel::Change(change) => self.tell(&change, now),
             Parcel::Task(request) => self.task_request(request, ending, now),
             Parcel::EndSession(owner) => self.note_end(owner),
+            Parcel::Post { channel, principal, message, messages_max, to } => {
+                let taken = self.post(channel, principal, message, messages_max, now);
+                self.send_receipt(to, channel, taken);
+            }
         }
     }
 
@@ -394,8 +402,10 @@ impl Hub {
         for (slot, stream) in &self.streams {
             let notifications = match &stream.role {
                 Role::Listen(listen) => listen.notifications(change, stream.owner.principal),
-                Role::Session { subscriptions } => listen::legacy_notifications(change, subscriptions),
-                Role::Call { .. } | Role::Mirror { .. } => continue,
+                Role::Session { subscriptions: told } | Role::Feed { resources: told, .. } => {
+                    listen::legacy_notifications(change, told)
+                }
+                Role::Call { .. } | Role::Mirror { .. } | Role::Inbox => continue,
             };
             let key = self.key(slot, stream.nonce);
             told.extend(notifications.into_iter().map(|bytes| (key, bytes)));
@@ -409,17 +419,19 @@ impl Hub {
     pub(super) fn is_for_answers(&mut self, key: Key) -> bool {
         match self.find(key).map(|stream| &stream.role) {
             Some(Role::Call { .. } | Role::Mirror { .. }) => true,
-            Some(Role::Listen(_) | Role::Session { .. }) | None => false,
+            Some(Role::Listen(_) | Role::Session { .. } | Role::Feed { .. } | Role::Inbox) | None => false,
         }
     }
 
     /// What a stream tells of resources is told of these only.
     pub(super) fn narrow(&mut self, key: Key, may_read: impl Fn(&str) -> bool) {
         match self.find(key).map(|stream| &mut stream.role) {
-            Some(Role::Listen(Listen { resources: told, .. }) | Role::Session { subscriptions: told }) => {
-                told.retain(|uri| may_read(uri));
-            }
-            Some(Role::Call { .. } | Role::Mirror { .. }) | None => {}
+            Some(
+                Role::Listen(Listen { resources: told, .. })
+                | Role::Session { subscriptions: told }
+                | Role::Feed { resources: told, .. },
+            ) => told.retain(|uri| may_read(uri)),
+            Some(Role::Call { .. } | Role::Mirror { .. } | Role::Inbox) | None => {}
         }
     }
 
@@ -432,8 +444,10 @@ impl Hub {
             .filter_map(|(slot, stream)| match &stream.role {
                 Role::Listen(listen) => Some((self.key(slot, stream.nonce), Some(listen.clone()))),
                 // A mirror's source may be on a shard that has ended already.
-                Role::Session { .. } | Role::Mirror { .. } => Some((self.key(slot, stream.nonce), None)),
-                Role::Call { .. } => None,
+                Role::Session { .. } | Role::Feed { .. } | Role::Mirror { .. } => {
+                    Some((self.key(slot, stream.nonce), None))
+                }
+                Role::Call { .. } | Role::Inbox => None,
             })
             .collect();
         for (key, listen) in keys {
@@ -452,7 +466,7 @@ impl Hub {
         let window_ms = self.bounds.resume_window_ms;
         let mut over = Vec::new();
         self.streams.retain(|_, stream| {
-            let may_end = stream.is_over() || matches!(stream.role, Role::Session { .. });
+            let may_end = stream.is_over() || matches!(stream.role, Role::Session { .. } | Role::Feed { .. });
             let is_kept =
                 stream.has_reader() || !may_end || now.ms.saturating_sub(stream.idle_since_ms) < window_ms;
             if !is_kept && matches!(stream.role, Role::Session { .. }) {

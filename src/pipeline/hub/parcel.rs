@@ -102,6 +102,19 @@ pub enum Parcel {
     Task(TaskRequest),
     /// A session is over.
     EndSession(Owner),
+    /// A message for a connection of the receiver's.
+    Post {
+        /// Its inbox.
+        channel: Key,
+        /// Who posts.
+        principal: [u8; 16],
+        /// A JSON-RPC message.
+        message: Vec<u8>,
+        /// Messages that may wait there.
+        messages_max: usize,
+        /// Where to say what came of it.
+        to: Key,
+    },
 }
 
 impl Parcel {
@@ -113,7 +126,8 @@ impl Parcel {
             | Self::Events { .. }
             | Self::Detach { .. }
             | Self::Task(_)
-            | Self::EndSession(_) => true,
+            | Self::EndSession(_)
+            | Self::Post { .. } => true,
             Self::Answer { .. }
             | Self::Cancel { .. }
             | Self::Level { .. }
@@ -132,6 +146,8 @@ pub enum Then {
     Over,
     /// There is no such stream for the one who asked.
     Gone,
+    /// There is no room.
+    Full,
 }
 
 /// A request about a task, on its way to the shard that keeps it.

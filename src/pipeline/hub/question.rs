@@ -38,6 +38,14 @@ impl Hub {
         is_open
     }
 
+    /// Whoever was asked will not answer any more.
+    pub(in crate::pipeline) fn give_up_questions(&mut self, owner: Owner) {
+        for (_, open) in self.questions.iter().filter(|(_, open)| open.owner == owner) {
+            open.context.answer(&open.key, Err(AskError::TimedOut));
+        }
+        self.questions.retain(|_, open| open.owner != owner);
+    }
+
     pub(super) fn answer(&mut self, question: Key, owner: Owner, answer: ClientAnswer) {
         let Ok(slot) = usize::try_from(question.slot) else { return };
         let is_open = |open: &Question| open.nonce == question.nonce && open.owner == owner;

@@ -15,7 +15,7 @@ impl Hub {
         self.send_none(reader, from, 0, Then::Over);
     }
 
-    fn send_none(&mut self, to: Key, from: Key, after: u64, then: Then) {
+    pub(super) fn send_none(&mut self, to: Key, from: Key, after: u64, then: Then) {
         self.send(to.shard, Parcel::Events { to, from, after, events: Vec::new(), then });
     }
 
@@ -94,7 +94,7 @@ impl Hub {
         self.settle(to, due);
         match then {
             Then::More => {}
-            Then::Over | Then::Gone => self.end(to),
+            Then::Over | Then::Gone | Then::Full => self.end(to),
         }
     }
 
@@ -102,7 +102,10 @@ impl Hub {
     pub(in crate::pipeline) fn mirror_source(&mut self, key: Key) -> (Option<Key>, Then) {
         match self.find(key).map(|stream| &stream.role) {
             Some(Role::Mirror { source, then, .. }) => (*source, *then),
-            Some(Role::Call { .. } | Role::Listen(_) | Role::Session { .. }) | None => (None, Then::Gone),
+            Some(
+                Role::Call { .. } | Role::Listen(_) | Role::Session { .. } | Role::Feed { .. } | Role::Inbox,
+            )
+            | None => (None, Then::Gone),
         }
     }
 
@@ -115,7 +118,10 @@ impl Hub {
     pub(in crate::pipeline) fn take_news(&mut self, key: Key) -> bool {
         match self.find(key).map(|stream| &mut stream.role) {
             Some(Role::Mirror { has_news, .. }) => std::mem::take(has_news),
-            Some(Role::Call { .. } | Role::Listen(_) | Role::Session { .. }) | None => false,
+            Some(
+                Role::Call { .. } | Role::Listen(_) | Role::Session { .. } | Role::Feed { .. } | Role::Inbox,
+            )
+            | None => false,
         }
     }
 }

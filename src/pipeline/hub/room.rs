@@ -120,8 +120,8 @@ impl Hub {
             let loss = match &stream.role {
                 _ if stream.has_reader() => Loss::Use,
                 _ if stream.is_over() => Loss::Rest,
-                Role::Session { .. } => Loss::Wait,
-                Role::Call { .. } | Role::Listen(_) | Role::Mirror { .. } => Loss::Use,
+                Role::Session { .. } | Role::Feed { .. } => Loss::Wait,
+                Role::Call { .. } | Role::Listen(_) | Role::Mirror { .. } | Role::Inbox => Loss::Use,
             };
             Holding { slot, principal: stream.owner.principal, loss, since_ms: stream.idle_since_ms }
         });
@@ -141,7 +141,7 @@ impl Hub {
             Role::Session { .. } => {
                 self.sessions.remove(&stream.owner.session);
             }
-            Role::Listen(_) | Role::Mirror { .. } => {}
+            Role::Listen(_) | Role::Mirror { .. } | Role::Feed { .. } | Role::Inbox => {}
         }
         true
     }

@@ -139,6 +139,16 @@ impl Hub {
         self.sessions.remove(&owner.session);
     }
 
+    /// A session that was one connection's is over with it.
+    pub(in crate::pipeline) fn forget_session(&mut self, owner: Owner) {
+        if let Some(session) = self.sessions.remove(&owner.session) {
+            self.streams.try_remove(usize::try_from(session.stream.slot).unwrap_or(usize::MAX));
+        }
+        if self.levels.remove(&owner.session).is_some() {
+            self.levels_by_age.retain(|session| *session != owner.session);
+        }
+    }
+
     /// A session is over, on every shard.
     pub(in crate::pipeline) fn end_session(&mut self, owner: Owner) {
         self.note_end(owner);

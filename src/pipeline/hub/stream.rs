@@ -57,6 +57,15 @@ pub enum Role {
         /// Resources it wants to be told of.
         subscriptions: Vec<Arc<str>>,
     },
+    /// Everything the server tells of itself, to a reader that has no session.
+    Feed {
+        /// Resources it is told of.
+        resources: Vec<Arc<str>>,
+        /// Messages that are kept.
+        events_max: usize,
+    },
+    /// Messages for a connection that come over others.
+    Inbox,
     /// What another shard sends to a reader here.
     Mirror {
         /// The stream it comes from, once that is known.
@@ -66,6 +75,20 @@ pub enum Role {
         /// Something has come that the reader has not been told of.
         has_news: bool,
     },
+}
+
+impl Role {
+    /// Messages that are kept, where that is not the same for all.
+    pub(super) fn events_max(&self) -> Option<usize> {
+        match self {
+            Self::Feed { events_max, .. } => Some(*events_max),
+            Self::Call { .. }
+            | Self::Listen(_)
+            | Self::Session { .. }
+            | Self::Inbox
+            | Self::Mirror { .. } => None,
+        }
+    }
 }
 
 /// Who fetches.
@@ -239,6 +262,11 @@ impl Stream {
         self.is_over && !self.has_reader() && self.bytes > LARGE_BYTES
     }
 
+    /// Messages that are kept.
+    pub(super) fn len(&self) -> usize {
+        self.events.len()
+    }
+
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -383,8 +411,8 @@ impl Stream {
     fn is_retained(&self) -> bool {
         match &self.role {
             Role::Call { is_resumable, .. } => *is_resumable,
-            Role::Session { .. } => true,
-            Role::Listen(_) | Role::Mirror { .. } => false,
+            Role::Session { .. } | Role::Feed { .. } => true,
+            Role::Listen(_) | Role::Mirror { .. } | Role::Inbox => false,
         }
     }
 

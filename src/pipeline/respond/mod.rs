@@ -3,27 +3,56 @@
 //! Never: a reason an attacker could use (an unknown key and a wrong one read the same).
 //! Next: `event`, what the operator is told.
 
+mod goodbye;
 mod refusal;
 
 use crate::wire::http::head::{Persistence, Version};
 use crate::wire::json::encode::encode_integer;
 use crate::wire::jsonrpc::{self, Id, encode_error};
-use crate::wire::sse;
+use crate::wire::websocket::encode as websocket;
+use crate::wire::websocket::frame::Opcode;
+use crate::wire::websocket::handshake::Upgrade;
+use crate::wire::{prefixed, sse};
 
+pub use goodbye::Goodbye;
 pub use refusal::{Refusal, Row};
 
-use super::snapshot::Listener;
+use super::snapshot::{Listener, Speech};
 use super::turn::Turn;
 
-/// What the answer has to know about the request's HTTP frame.
+/// What the answer has to know about how the request came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exchange {
+    /// How messages are carried; the rest is HTTP's.
+    pub carriage: Carriage,
     /// Of the request; the answer is always HTTP/1.1.
     pub version: Version,
     /// Whether the connection goes on after the answer.
     pub persistence: Persistence,
     /// Whether the answer carries a body or only speaks of one.
     pub body: Body,
+}
+
+/// How messages to the peer are carried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carriage {
+    /// In the response to its request, as JSON or as events.
+    Response,
+    /// As an event of one stream that carries everything.
+    Event,
+    /// One a line.
+    Line,
+    /// After its length.
+    Prefixed,
+    /// One a WebSocket frame.
+    Frame,
+}
+
+impl Carriage {
+    /// Whether what is carried is all of one connection's, so that nothing of a request shows but its id.
+    pub fn is_multiplexed(self) -> bool {
+        self != Self::Response
+    }
 }
 
 /// RFC 9110 9.3.2: the answer to HEAD has the fields of a body and no body.
@@ -37,8 +66,17 @@ pub enum Body {
 
 impl Exchange {
     /// For a request whose head could not be read.
-    pub const BROKEN: Self =
-        Self { version: Version::Http11, persistence: Persistence::Close, body: Body::Sent };
+    pub const BROKEN: Self = Self {
+        carriage: Carriage::Response,
+        version: Version::Http11,
+        persistence: Persistence::Close,
+        body: Body::Sent,
+    };
+
+    /// For everything that goes over a connection of this kind.
+    pub fn multiplexed(carriage: Carriage) -> Self {
+        Self { carriage, persistence: Persistence::KeepAlive, ..Self::BROKEN }
+    }
 }
 
 /// What follows a head.
@@ -57,6 +95,10 @@ pub enum Content {
 pub enum Extra<'e> {
     /// The methods the target knows.
     Allow,
+    /// Where it is.
+    Location,
+    /// The version of WebSocket that is spoken.
+    WebSocketVersion,
     /// How to authenticate.
     Challenge,
     /// Seconds to wait.
@@ -102,13 +144,22 @@ pub fn encode_head(
         (Persistence::KeepAlive, Version::Http11) => {}
     }
     for extra in extras {
-        encode_extra(out, *extra);
+        encode_extra(out, listener, *extra);
     }
     out.extend_from_slice(b"\r\n");
 }
 
-fn encode_extra(out: &mut Vec<u8>, extra: Extra<'_>) {
+fn encode_extra(out: &mut Vec<u8>, listener: &Listener, extra: Extra<'_>) {
     match extra {
+        Extra::Location => {
+            if let Speech::Redirect { location } = &listener.speech {
+                out.extend_from_slice(b"location: ");
+                out.extend_from_slice(location);
+                out.extend_from_slice(b"\r\n");
+            }
+        }
+        Extra::WebSocketVersion => out
+            .extend_from_slice(b"sec-websocket-version: 13\r\nupgrade: websocket\r\nconnection: upgrade\r\n"),
         Extra::Allow => out.extend_from_slice(b"allow: POST, OPTIONS\r\n"),
         Extra::Challenge => out.extend_from_slice(b"www-authenticate: Bearer realm=\"mcpring\"\r\n"),
         Extra::RetryAfter(seconds) => {
@@ -132,6 +183,9 @@ pub fn answer(
     exchange: Exchange,
     extras: &[Extra<'_>],
 ) {
+    if exchange.carriage.is_multiplexed() {
+        return send_message(turn, exchange);
+    }
     let work = &mut *turn.work;
     let content = Content::Json(work.body.len());
     encode_head(&mut work.answers, (listener, work.date.as_bytes()), status, exchange, content, extras);
@@ -141,7 +195,31 @@ pub fn answer(
     work.body.clear();
 }
 
-/// Answers with a status and nothing else.
+/// Sends the turn's body as one message of a connection that carries many.
+pub fn send_message(turn: &mut Turn<'_>, exchange: Exchange) {
+    let work = &mut *turn.work;
+    let (out, body) = (&mut work.answers, &mut work.body);
+    match exchange.carriage {
+        Carriage::Line => {
+            // What a tool wrote may be laid out over lines. JSON has no line break but between its tokens.
+            for byte in body.iter_mut().filter(|byte| matches!(**byte, b'\n' | b'\r')) {
+                *byte = b' ';
+            }
+            out.extend_from_slice(body);
+            out.push(b'\n');
+        }
+        // No answer is empty, and none is as long as 32 bits can count.
+        Carriage::Prefixed => drop(prefixed::encode(out, body)),
+        Carriage::Frame => {
+            websocket::encode_head(out, Opcode::Text, body.len());
+            out.extend_from_slice(body);
+        }
+        Carriage::Response | Carriage::Event => return send_named(turn, exchange, None, Some("message")),
+    }
+    body.clear();
+}
+
+/// Answers with a status and nothing else, where there are statuses.
 pub fn answer_empty(
     turn: &mut Turn<'_>,
     listener: &Listener,
@@ -149,6 +227,9 @@ pub fn answer_empty(
     exchange: Exchange,
     extras: &[Extra<'_>],
 ) {
+    if exchange.carriage.is_multiplexed() {
+        return;
+    }
     let work = &mut *turn.work;
     let fixed = (listener, work.date.as_bytes());
     encode_head(&mut work.answers, fixed, status, exchange, Content::Nothing, extras);
@@ -193,21 +274,51 @@ pub fn open_stream(turn: &mut Turn<'_>, listener: &Listener, exchange: Exchange,
 
 /// Appends the turn's body as one event of an open stream.
 pub fn send_event(turn: &mut Turn<'_>, exchange: Exchange, id: Option<&str>) {
+    send_named(turn, exchange, id, None);
+}
+
+/// The same with a name.
+pub fn send_named(turn: &mut Turn<'_>, exchange: Exchange, id: Option<&str>, name: Option<&str>) {
     let work = &mut *turn.work;
     let mut event = std::mem::take(&mut work.content);
     event.clear();
-    // Ids are ours and there is no name, so nothing can be unsafe in them.
-    let _ = sse::encode_event(&mut event, id, None, &work.body);
+    // Ids and names are ours, so nothing can be unsafe in them.
+    let _ = sse::encode_event(&mut event, id, name, &work.body);
     work.body.clear();
     send_raw(turn, exchange, &event);
     turn.work.content = event;
 }
 
-/// Appends a comment, which keeps a quiet stream alive.
+/// Appends what keeps a quiet stream alive and says nothing.
 pub fn send_comment(turn: &mut Turn<'_>, exchange: Exchange) {
-    let mut comment = Vec::new();
-    sse::encode_comment(&mut comment, b"");
-    send_raw(turn, exchange, &comment);
+    match exchange.carriage {
+        Carriage::Response | Carriage::Event => {
+            let mut comment = Vec::new();
+            sse::encode_comment(&mut comment, b"");
+            send_raw(turn, exchange, &comment);
+        }
+        Carriage::Frame => websocket::encode_ping(&mut turn.work.answers, b""),
+        Carriage::Line | Carriage::Prefixed => {}
+    }
+}
+
+/// Answers a ping.
+pub fn send_pong(turn: &mut Turn<'_>, exchange: Exchange, payload: &[u8]) {
+    if exchange.carriage == Carriage::Frame {
+        websocket::encode_pong(&mut turn.work.answers, payload);
+    }
+}
+
+/// Appends the last word of a connection that ends because of `goodbye`.
+pub fn close(turn: &mut Turn<'_>, exchange: Exchange, goodbye: Goodbye) {
+    match exchange.carriage {
+        Carriage::Event => close_stream(turn, exchange),
+        Carriage::Frame => {
+            let (code, reason) = goodbye.close_code();
+            websocket::encode_close(&mut turn.work.answers, Some(code), reason);
+        }
+        Carriage::Response | Carriage::Line | Carriage::Prefixed => {}
+    }
 }
 
 /// Appends bytes of an open stream.
@@ -223,6 +334,24 @@ pub fn close_stream(turn: &mut Turn<'_>, exchange: Exchange) {
     if exchange.version == Version::Http11 {
         turn.work.answers.extend_from_slice(b"0\r\n\r\n");
     }
+}
+
+/// Appends the answer that makes a connection a WebSocket.
+// RFC 6455 4.2.2.
+pub fn switch(turn: &mut Turn<'_>, listener: &Listener, upgrade: &Upgrade<'_>) {
+    let work = &mut *turn.work;
+    let out = &mut work.answers;
+    out.extend_from_slice(
+        b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-accept: ",
+    );
+    out.extend_from_slice(&upgrade.accept);
+    out.extend_from_slice(b"\r\nsec-websocket-protocol: ");
+    out.extend_from_slice(upgrade.subprotocol.as_bytes());
+    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(&listener.header_block);
+    out.extend_from_slice(b"date: ");
+    out.extend_from_slice(work.date.as_bytes());
+    out.extend_from_slice(b"\r\n\r\n");
 }
 
 /// RFC 9112 7.1.
@@ -250,6 +379,7 @@ fn status_line(status: u16) -> &'static [u8] {
         200 => b"HTTP/1.1 200 OK\r\n",
         202 => b"HTTP/1.1 202 Accepted\r\n",
         204 => b"HTTP/1.1 204 No Content\r\n",
+        308 => b"HTTP/1.1 308 Permanent Redirect\r\n",
         400 => b"HTTP/1.1 400 Bad Request\r\n",
         401 => b"HTTP/1.1 401 Unauthorized\r\n",
         403 => b"HTTP/1.1 403 Forbidden\r\n",
@@ -262,6 +392,7 @@ fn status_line(status: u16) -> &'static [u8] {
         415 => b"HTTP/1.1 415 Unsupported Media Type\r\n",
         417 => b"HTTP/1.1 417 Expectation Failed\r\n",
         421 => b"HTTP/1.1 421 Misdirected Request\r\n",
+        426 => b"HTTP/1.1 426 Upgrade Required\r\n",
         429 => b"HTTP/1.1 429 Too Many Requests\r\n",
         431 => b"HTTP/1.1 431 Request Header Fields Too Large\r\n",
         501 => b"HTTP/1.1 501 Not Implemented\r\n",

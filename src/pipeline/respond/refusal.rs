@@ -16,6 +16,7 @@ use crate::wire::mcp::{
     Era, HEADER_MISMATCH, MISSING_CLIENT_CAPABILITY, RESOURCE_NOT_FOUND, Revision,
     UNSUPPORTED_PROTOCOL_VERSION,
 };
+use crate::wire::websocket::handshake::UpgradeError;
 
 /// Why a request is answered "no". Carries only what the peer may know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +27,10 @@ pub enum Refusal<'r> {
     Chunked(ChunkedError),
     /// The head or body did not arrive in time.
     RequestTimeout,
+    /// Everything is served somewhere else.
+    Elsewhere,
+    /// The WebSocket handshake is not acceptable.
+    Upgrade(UpgradeError),
     /// Not the MCP endpoint.
     Path,
     /// A method the endpoint does not take.
@@ -64,6 +69,8 @@ pub enum Refusal<'r> {
     },
     /// A legacy request without a session.
     SessionMissing,
+    /// A legacy message on a connection that has not had its handshake.
+    Uninitialized,
     /// A session id that is not ours or another principal's.
     SessionUnknown,
     /// No role allows it.
@@ -100,6 +107,8 @@ pub enum Refusal<'r> {
     OutputInvalid,
     /// More streams than one principal may have.
     TooManyStreams,
+    /// More requests of one connection than may wait for an answer.
+    TooManyInFlight,
     /// A table is full.
     Overloaded,
     /// The tool took too long.
@@ -146,6 +155,8 @@ impl Refusal<'_> {
                 framing(error.status(), "malformed_body", "the chunked body is not acceptable")
             }
             Self::RequestTimeout => framing(408, "request_timeout", "the request did not arrive in time"),
+            Self::Elsewhere => framing(308, "elsewhere", "this is served somewhere else"),
+            Self::Upgrade(error) => framing(error.status(), "bad_upgrade", upgrade_words(error)),
             Self::Path => framing(404, "not_found", "there is nothing at this path"),
             Self::HttpMethod => framing(405, "method_not_allowed", "this method is not allowed here"),
             Self::Host => framing(421, "host_not_allowed", "this server does not answer for that host"),
@@ -170,6 +181,11 @@ impl Refusal<'_> {
                 "this protocol version is not served",
             ),
             Self::SessionMissing => own(Envelope, 400, "session_required", "Mcp-Session-Id is required"),
+            Self::Uninitialized => envelope(
+                INVALID_REQUEST,
+                "not_initialized",
+                "send initialize first, or name the revision in params._meta",
+            ),
             Self::SessionUnknown => own(Envelope, 404, "session_unknown", "the session is unknown or over"),
             Self::Forbidden => own(Authorize, 403, "forbidden", "no role of the caller allows this"),
             // MCP 2026-07-28 wants 404; to a legacy client that would mean that its session is over.
@@ -199,6 +215,12 @@ impl Refusal<'_> {
                 internal("output_invalid", "the tool's structured output is not as promised")
             }
             Self::TooManyStreams => own(Dispatch, 429, "too_many_streams", "too many open subscriptions"),
+            Self::TooManyInFlight => own(
+                Dispatch,
+                429,
+                "too_many_in_flight",
+                "too many requests of this connection are not answered yet",
+            ),
             Self::Overloaded => own(Dispatch, 503, "overloaded", "the server has no room for this now"),
             Self::TimedOut => own(Dispatch, 504, "request_timed_out", "the tool took too long"),
             Self::Internal => internal("internal_error", "internal error"),
@@ -213,7 +235,9 @@ impl Refusal<'_> {
     /// The header field that goes with it.
     pub fn extra(&self) -> Option<Extra<'static>> {
         match self.row().status {
+            308 => Some(Extra::Location),
             401 => Some(Extra::Challenge),
+            426 => Some(Extra::WebSocketVersion),
             405 => Some(Extra::Allow),
             429 => {
                 let Self::RateLimited { retry_after_ms } = self else { return None };
@@ -265,6 +289,20 @@ fn required(capability: Capability) -> &'static [u8] {
         Capability::SamplingTools => b"{\"sampling\":{\"tools\":{}}}",
         Capability::Roots => b"{\"roots\":{}}",
         Capability::Tasks => b"{\"extensions\":{\"io.modelcontextprotocol/tasks\":{}}}",
+    }
+}
+
+/// What is wrong with an opening handshake, and what is wanted.
+fn upgrade_words(error: UpgradeError) -> &'static str {
+    match error {
+        UpgradeError::NotGet => "a WebSocket begins with GET",
+        UpgradeError::OldHttp => "a WebSocket begins with HTTP/1.1",
+        UpgradeError::Body => "a WebSocket's first request has no body",
+        UpgradeError::NoUpgrade => "Upgrade must name websocket",
+        UpgradeError::NoConnection => "Connection must name Upgrade",
+        UpgradeError::UnsupportedVersion => "Sec-WebSocket-Version must be 13",
+        UpgradeError::BadKey => "Sec-WebSocket-Key must be 16 bytes in base64",
+        UpgradeError::NoSubprotocol => "Sec-WebSocket-Protocol must offer mcp",
     }
 }
 

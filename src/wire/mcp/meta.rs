@@ -16,6 +16,9 @@ pub const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
 pub const SUBSCRIPTION_ID: &str = "io.modelcontextprotocol/subscriptionId";
 /// The extension for calls that take long.
 pub const TASKS_EXTENSION: &str = "io.modelcontextprotocol/tasks";
+/// `_meta` key of our own: the value of HTTP's `Authorization`, for transports that have no headers. It counts in the
+/// first message of a connection.
+pub const AUTHORIZATION: &str = "mcpring/authorization";
 /// `_meta` key of the token that progress notifications carry.
 pub const PROGRESS_TOKEN: &str = "progressToken";
 

@@ -11,7 +11,7 @@ const [generation, era] = process.argv.slice(2);
 const { MCPRING_URL: url, MCPRING_TOKEN: token, MCPRING_CUT: cutPort } = process.env;
 const REVISION = { legacy: "2025-11-25", modern: "2026-07-28", auto: "2026-07-28" }[era] ?? era;
 const MODERN = REVISION === "2026-07-28";
-// Elicitation came with 2025-06-18, priming events and choices with titles with 2025-11-25.
+// Elicitation and structured output came with 2025-06-18, priming events and choices with titles with 2025-11-25.
 const ASKS = REVISION >= "2025-06-18";
 const PRIMES = REVISION === "2025-11-25";
 const WATCHED = "test://watched-resource";
@@ -146,6 +146,7 @@ async function tools() {
   const listed = await pages((...given) => client.listTools(...given), "tools");
   const names = listed.map((tool) => tool.name).filter((name) => name !== "test_dynamic_tool");
   same([names[0], names.length, new Set(names).size], ["test_simple_text", 37, 37], "tools are listed, each once");
+  same(listed.some(({ outputSchema }) => outputSchema), ASKS, "output schemas are listed where they are known");
   const { description, inputSchema } = listed.find(({ name }) => name === "greet");
   const { type, properties, required } = inputSchema;
   const name = { type: "string", description: "Who is greeted." };
@@ -253,7 +254,7 @@ async function questions() {
   const accepted = 'User response: action=accept, content={"username":"ada","email":"ada@example.org"}';
   await says("test_elicitation", { message: "Who are you?" }, accepted, "elicitation");
   const { type, properties, required } = told.asked.pop();
-  same([type, Object.keys(properties).sort(), required], ["object", ["email", "username"], ["username", "email"]], "the form");
+  same([type, Object.keys(properties), required], ["object", ["username", "email"], ["username", "email"]], "the form");
   await says("test_elicitation", { message: "Decline this" }, "User response: action=decline", "the user declines");
   await says("test_elicitation", { message: "Cancel this" }, "User response: action=cancel", "the user cancels");
   const filled = '{"name":"Ada","age":36,"score":99.5,"status":"pending","verified":false}';

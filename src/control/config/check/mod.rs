@@ -8,6 +8,8 @@ mod listeners;
 mod access;
 mod running;
 
+pub(super) use running::limits_of;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

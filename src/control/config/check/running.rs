@@ -9,6 +9,40 @@ use super::Check;
 use crate::pipeline::event::AccessLog;
 use crate::pipeline::snapshot::{Limits, SlowReader};
 
+/// What the pipeline is bounded by, of settings in their ranges.
+pub(in super::super) fn limits_of(raw: &raw::Limits, mcp: &raw::Mcp) -> Limits {
+    let count = |count: u64| usize::try_from(count).expect("a range has checked it");
+    Limits {
+        connections_max: count(raw.max_connections),
+        connections_per_ip_max: count(raw.max_connections_per_ip.min(raw.max_connections)),
+        message_bytes_max: count(raw.max_message_size.0),
+        head_bytes_max: count(raw.max_header_size.0),
+        json_depth_max: count(raw.max_json_depth),
+        json_nodes_max: count(raw.max_json_nodes),
+        tls_handshake_timeout: raw.tls_handshake_timeout.0,
+        header_timeout: raw.header_timeout.0,
+        body_timeout: raw.body_timeout.0,
+        send_timeout: raw.send_timeout.0,
+        idle_timeout: raw.idle_timeout.0,
+        request_timeout: raw.request_timeout.0,
+        input_timeout: mcp.input_timeout.0,
+        event_buffer_size: count(mcp.event_buffer_size),
+        streams_max: count(mcp.max_streams),
+        listens_per_principal_max: count(mcp.max_subscriptions),
+        slow_reader: match mcp.slow_reader {
+            checked::SlowReader::Close => SlowReader::Close,
+            checked::SlowReader::Drop => SlowReader::Drop,
+        },
+        resume_window: mcp.resume_window.0,
+        retry_interval: mcp.retry_interval.0,
+        keepalive_interval: mcp.keepalive_interval.0,
+        session_ttl: mcp.session_ttl.0,
+        tasks_max: count(mcp.max_tasks),
+        task_ttl: mcp.task_ttl.0,
+        page_size: count(mcp.page_size),
+    }
+}
+
 impl Check<'_> {
     /// `[runtime]`. CPUs are settled here so that nothing later has to ask the machine.
     pub(super) fn runtime(&mut self, raw: &raw::Runtime) -> Runtime {
@@ -35,7 +69,6 @@ impl Check<'_> {
 
     /// `[limits]` and `[mcp]`; `max_inflight_per_connection` is each listener's.
     pub(super) fn limits(&mut self, raw: &raw::Limits, mcp: &raw::Mcp) -> Limits {
-        let count = |count: u64| usize::try_from(count).expect("a range has checked it");
         let per_ip = "limits.max_connections_per_ip";
         let is_both_written =
             self.report.is_written(per_ip) && self.report.is_written("limits.max_connections");
@@ -47,35 +80,7 @@ impl Check<'_> {
             let problem = self.report.problem(Code::Contradiction, per_ip, message);
             problem.help(format!("write max_connections_per_ip = {} or less", raw.max_connections));
         }
-        Limits {
-            connections_max: count(raw.max_connections),
-            connections_per_ip_max: count(raw.max_connections_per_ip.min(raw.max_connections)),
-            message_bytes_max: count(raw.max_message_size.0),
-            head_bytes_max: count(raw.max_header_size.0),
-            json_depth_max: count(raw.max_json_depth),
-            json_nodes_max: count(raw.max_json_nodes),
-            tls_handshake_timeout: raw.tls_handshake_timeout.0,
-            header_timeout: raw.header_timeout.0,
-            body_timeout: raw.body_timeout.0,
-            send_timeout: raw.send_timeout.0,
-            idle_timeout: raw.idle_timeout.0,
-            request_timeout: raw.request_timeout.0,
-            input_timeout: mcp.input_timeout.0,
-            event_buffer_size: count(mcp.event_buffer_size),
-            streams_max: count(mcp.max_streams),
-            listens_per_principal_max: count(mcp.max_subscriptions),
-            slow_reader: match mcp.slow_reader {
-                checked::SlowReader::Close => SlowReader::Close,
-                checked::SlowReader::Drop => SlowReader::Drop,
-            },
-            resume_window: mcp.resume_window.0,
-            retry_interval: mcp.retry_interval.0,
-            keepalive_interval: mcp.keepalive_interval.0,
-            session_ttl: mcp.session_ttl.0,
-            tasks_max: count(mcp.max_tasks),
-            task_ttl: mcp.task_ttl.0,
-            page_size: count(mcp.page_size),
-        }
+        limits_of(raw, mcp)
     }
 
     /// `[log]`.

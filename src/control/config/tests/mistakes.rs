@@ -149,7 +149,7 @@ fn suggests_the_key_that_was_meant() {
     check("listeners.https", "hostname", "did you mean `hostnames`?");
     check("server", "idle_timeout", "`idle_timeout` is a setting of [limits]");
     check("limits", "backlog", "`backlog` is a setting of [listeners.NAME]");
-    check("log", "colour", "known here: access_log, format, level");
+    check("log", "colour", "known here: format, level, access_log");
     check("limit", "x", "did you mean `limits`?");
 }
 

@@ -169,6 +169,11 @@ impl<'a> Head<'_, 'a> {
         self.values(name).next()
     }
 
+    /// The elements of every line named `name`, whose value is a list (RFC 9110 5.6.1); empty ones are left out.
+    pub fn elements(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+        self.values(name).flat_map(known::elements).filter(|element| !element.is_empty())
+    }
+
     /// Whether more than one line is named `name`.
     pub fn has_twice(&self, name: &str) -> bool {
         self.values(name).nth(1).is_some()

@@ -162,7 +162,18 @@ fn walks_all_fields_in_order() {
         assert_eq!(head.accept().collect::<Vec<_>>(), [b"b", b"c"]);
         assert_eq!(head.values("X-a").collect::<Vec<_>>(), [b"1", b"\xe9"]);
         assert_eq!((head.field("x-A"), head.field("x-b")), (Some(b"1".as_slice()), None));
+        assert_eq!(head.elements("x-A").collect::<Vec<_>>(), [b"1", b"\xe9"]);
         assert_eq!((head.has_twice("X-A"), head.has_twice("host")), (true, false));
+    });
+    assert_eq!(checked, Ok(()));
+}
+
+#[test]
+fn walks_the_elements_of_a_list_over_its_lines() {
+    let input = with_fields("X-A: a , b,\t,c\r\nX-B: x\r\nx-a:\r\nX-A: ,d");
+    let checked = read(input.as_bytes(), |head| {
+        assert_eq!(head.elements("x-a").collect::<Vec<_>>(), [b"a", b"b", b"c", b"d"]);
+        assert_eq!(head.elements("x-c").next(), None);
     });
     assert_eq!(checked, Ok(()));
 }

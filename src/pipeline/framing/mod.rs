@@ -3,13 +3,18 @@
 //! Never: a request that could be read in two ways; a decision about who is calling.
 //! Next: `authenticate`.
 
+pub mod messages;
+
 use super::authenticate::Principal;
+use super::hub::key::Key;
 use super::respond::{Exchange, Refusal};
-use super::snapshot::{Limits, Listener};
+use super::snapshot::{Limits, Listener, Speech};
 use crate::wire::http::chunked::{Chunked, ChunkedLimits};
 use crate::wire::http::head::{BodyLength, Head, HeadLimits, HeadScan, Method};
 use crate::wire::http::negotiation::{Acceptable, content_type_is_json};
 use crate::wire::mcp::Revision;
+use crate::wire::websocket::handshake;
+use messages::Messages;
 
 /// Longest request target. Bytes.
 const TARGET_BYTES_MAX: usize = 8 * 1024;
@@ -30,6 +35,7 @@ pub const DISCARD_BYTES_MAX: u64 = 64 * 1024;
 ///   |                       |                        ^
 ///   |                       +---- answered at once --+--> Head
 ///   +--refused--> Discard --skipped--> Head
+///   +--upgraded--> Messages
 /// ```
 pub enum Framing {
     /// Waiting for the end of a head.
@@ -40,6 +46,8 @@ pub enum Framing {
     Discard(u64),
     /// A call runs. HTTP/1.1 answers in order, so nothing else is read.
     Busy,
+    /// No HTTP, or no longer: messages follow one another.
+    Messages(Box<Messages>),
 }
 
 /// An accepted head whose body is arriving. The head's bytes stay in front of the body's.
@@ -71,6 +79,8 @@ pub struct Caller {
     pub exchange: Exchange,
     /// Whether the answer may be an event stream.
     pub delivery: Delivery,
+    /// The stream whose channel the message is for, if it is for another connection's.
+    pub channel: Option<Key>,
 }
 
 /// What forms of answer the client takes.
@@ -94,8 +104,8 @@ pub fn head_limits(limits: &Limits) -> HeadLimits {
 }
 
 /// A decoder for a chunked body.
-pub fn chunked(limits: &Limits) -> Chunked {
-    let body_bytes_max = limits.message_bytes_max as u64;
+pub fn chunked(listener: &Listener) -> Chunked {
+    let body_bytes_max = listener.limits.message_bytes_max as u64;
     Chunked::new(ChunkedLimits {
         body_bytes_max,
         extension_bytes_max: CHUNK_EXTENSION_BYTES_MAX,
@@ -115,13 +125,31 @@ pub enum Asked {
     SessionStream,
     /// The end of a legacy session.
     SessionEnd,
+    /// A WebSocket from here on.
+    WebSocket,
+    /// What the server has to tell anybody.
+    Feed,
+    /// A stream that carries all answers, in the way of 2024-11-05.
+    EventChannel,
+    /// A message for such a stream is in the body.
+    Post(Key),
 }
+
+/// Where a feed is read.
+pub const FEED_PATH: &str = "/events";
+/// Where 2024-11-05 reads, and where it posts.
+pub const EVENT_CHANNEL_PATH: &str = "/sse";
+/// See [`EVENT_CHANNEL_PATH`].
+pub const POST_PATH: &str = "/message";
+/// The query of [`POST_PATH`] before the stream's name.
+pub const POST_QUERY: &str = "sessionId=";
 
 /// Judges a head by the endpoint's rules.
 ///
 /// # Errors
 /// The first rule it breaks.
-pub fn judge(head: &Head<'_, '_>, listener: &Listener, limits: &Limits) -> Result<Asked, Refusal<'static>> {
+pub fn judge(head: &Head<'_, '_>, listener: &Listener) -> Result<Asked, Refusal<'static>> {
+    let Speech::Http(transports) = &listener.speech else { return Err(Refusal::Elsewhere) };
     // Host and Origin are judged apart: a page that rebinds its name has a good Origin for a bad Host, and a foreign
     // page a bad Origin for a good Host.
     if !head.host.is_some_and(|host| is_served(host, &listener.hostnames)) {
@@ -134,6 +162,15 @@ pub fn judge(head: &Head<'_, '_>, listener: &Listener, limits: &Limits) -> Resul
         return Ok(Asked::Options);
     }
     if head.path != listener.path {
+        return match transports.sse {
+            Some(_) => judge_events(head, listener),
+            None => Err(Refusal::Path),
+        };
+    }
+    if transports.websocket.is_some() && handshake::is_upgrade(head) {
+        return Ok(Asked::WebSocket);
+    }
+    if !transports.streamable_http {
         return Err(Refusal::Path);
     }
     match head.method {
@@ -164,13 +201,38 @@ pub fn judge(head: &Head<'_, '_>, listener: &Listener, limits: &Limits) -> Resul
         (false, true) => Delivery::Stream,
         (false, false) => return Err(Refusal::Accept),
     };
+    judge_body(head, listener)?;
+    Ok(Asked::Message(delivery))
+}
+
+/// The rules of a body that is a message.
+fn judge_body(head: &Head<'_, '_>, listener: &Listener) -> Result<(), Refusal<'static>> {
     if !head.known.content_type.is_some_and(content_type_is_json) || head.known.content_encoding.is_some() {
         return Err(Refusal::ContentType);
     }
     match head.body {
-        BodyLength::Length(bytes) if bytes > limits.message_bytes_max as u64 => Err(Refusal::MessageSize),
-        BodyLength::None | BodyLength::Length(_) | BodyLength::Chunked => Ok(Asked::Message(delivery)),
+        BodyLength::Length(bytes) if bytes > listener.limits.message_bytes_max as u64 => {
+            Err(Refusal::MessageSize)
+        }
+        BodyLength::None | BodyLength::Length(_) | BodyLength::Chunked => Ok(()),
     }
+}
+
+/// The endpoints of server-sent events that are no part of Streamable HTTP.
+fn judge_events(head: &Head<'_, '_>, listener: &Listener) -> Result<Asked, Refusal<'static>> {
+    let asked = match (head.path, head.method) {
+        (FEED_PATH | EVENT_CHANNEL_PATH | POST_PATH, Method::Options) => return Ok(Asked::Options),
+        (FEED_PATH, Method::Get) => Asked::Feed,
+        (EVENT_CHANNEL_PATH, Method::Get) => Asked::EventChannel,
+        (POST_PATH, Method::Post) => {
+            judge_body(head, listener)?;
+            let name = head.query.and_then(|query| query.strip_prefix(POST_QUERY));
+            return name.and_then(Key::decode).map(Asked::Post).ok_or(Refusal::SessionUnknown);
+        }
+        (FEED_PATH | EVENT_CHANNEL_PATH | POST_PATH, _) => return Err(Refusal::HttpMethod),
+        _ => return Err(Refusal::Path),
+    };
+    if Acceptable::decode(head.accept()).event_stream { Ok(asked) } else { Err(Refusal::Accept) }
 }
 
 /// Whether a request without a body can be about a session.

@@ -288,7 +288,10 @@ fn verdict(validate: &Validate, problems: &Problems) -> ExitCode {
 fn stages(config: &Config, source: &Source, no_environment: bool) -> String {
     let tls = config.listeners.iter().filter(|listener| listener.security != ListenerSecurity::Plain).count();
     let references = [
-        format!("{} ({tls} with TLS)", count(config.listeners.len(), "listener")),
+        format!(
+            "{} ({tls} with TLS)",
+            count(config.listeners.len() + usize::from(config.stdio.is_some()), "listener")
+        ),
         count(config.tls.len(), "TLS profile"),
         count(config.roles.len(), "role"),
         count(config.rate_limits.len(), "rate limit"),

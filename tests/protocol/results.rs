@@ -142,6 +142,24 @@ fn resources_prompts_and_completions_say_what_was_asked() {
     }
 }
 
+#[test]
+fn a_prompt_says_which_argument_it_misses() {
+    let mut shards = lone(|_| {});
+    let session = Session::start(&mut shards, "2025-06-18", json!({}));
+    for given in [json!({"name": "review"}), json!({"name": "review", "arguments": {"tone": "kind"}})] {
+        for request in [
+            Modern::new().request(1, "prompts/get", given.clone()),
+            session.request(1, "prompts/get", given.clone()),
+        ] {
+            let answer = shards.ask(&request);
+            assert_eq!((answer.status, code(&answer)), (200, -32602), "{given}");
+            let error = answer.json()["error"].clone();
+            assert_eq!(error["message"], "argument \"code\" is required");
+            assert_eq!(error["data"]["reason"], "invalid_params");
+        }
+    }
+}
+
 /// The methods of what came before the answer, and the levels of logs.
 fn reports(messages: &[Value]) -> (usize, Vec<&str>) {
     let progress = messages.iter().filter(|message| message["method"] == "notifications/progress").count();

@@ -85,6 +85,11 @@ pub enum Refusal<'r> {
     },
     /// Parameters of the wrong shape.
     Params(&'static str),
+    /// An argument that can not be used.
+    Argument {
+        /// Which one, and why.
+        message: &'r str,
+    },
     /// A state that is not ours, not this caller's, not this request's, or used up.
     RequestState,
     /// The client has not declared what the request needs.
@@ -190,6 +195,7 @@ impl Refusal<'_> {
                 row(Dispatch, 200, code, "resource_not_found", "no such resource")
             }
             Self::Params(message) => invalid("invalid_params", message),
+            Self::Argument { .. } => invalid("invalid_params", "an argument can not be used"),
             Self::RequestState => invalid("request_state", "requestState is not valid for this request"),
             Self::MissingCapability(_) => row(
                 Dispatch,
@@ -209,9 +215,13 @@ impl Refusal<'_> {
         }
     }
 
-    /// The words for the peer: the row's, unless a handler has its own.
+    /// The words for the peer: the row's, unless there are some for this request.
     pub fn message(&self) -> &str {
-        if let Self::Handler { message, .. } = self { message } else { self.row().message }
+        if let Self::Handler { message, .. } | Self::Argument { message } = self {
+            message
+        } else {
+            self.row().message
+        }
     }
 
     /// The header field that goes with it.

@@ -167,7 +167,7 @@ fn arguments_and_results_are_checked_by_the_tool() {
     let mut registry = Registry::default();
     registry.register(sum("sum")).unwrap();
     let (_, tool) = registry.find("sum").unwrap();
-    assert_eq!(tool.validate(None).unwrap_err().to_string(), "/a: is required");
+    assert_eq!(tool.validate(None).unwrap_err().to_string(), "/a: is required; /b: is required");
     assert!(tool.validate_output(br#"{"total":1}"#).is_ok());
     assert!(tool.validate_output(br#"{"total":"1"}"#).unwrap_err().starts_with("/total: "));
     assert!(tool.validate_output(b"").is_err());

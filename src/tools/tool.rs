@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use super::action::Action;
 use super::ask::{Capabilities, Capability};
 use super::schema::header::ParameterHeader;
-use super::schema::{self, Invalid, Schema, SchemaError, derive};
+use super::schema::{self, Faults, Invalid, Schema, SchemaError, derive};
 use super::words::{Icon, Words};
 use super::{Call, Context, Reply, ToolError};
 use crate::wire::json::Value;
@@ -295,7 +295,7 @@ impl Tool {
     ///
     /// # Errors
     /// What is wrong, and where.
-    pub fn validate(&self, arguments: Option<Value<'_, '_>>) -> Result<(), Invalid> {
+    pub fn validate(&self, arguments: Option<Value<'_, '_>>) -> Result<(), Faults> {
         let compiled =
             self.compiled().map_err(|error| Invalid { path: String::new(), sentence: error.to_string() })?;
         match arguments {

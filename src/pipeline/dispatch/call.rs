@@ -70,9 +70,9 @@ pub(super) fn call<'i>(
         parameters_match(tool, arguments, visitor)?;
     }
     // MCP 2026-07-28, tools: what the model can mend is told in a result it reads.
-    if let Err(invalid) = tool.validate(arguments) {
+    if let Err(faults) = tool.validate(arguments) {
         turn.count(Count::DispatchInvalid);
-        return Ok(in_words(&format!("invalid arguments: {invalid}"), request, turn));
+        return Ok(in_words(&format!("invalid arguments: {faults}"), request, turn));
     }
     let reuse = if tool.is_single_use() { Reuse::Refused } else { Reuse::Allowed };
     let work = Work {

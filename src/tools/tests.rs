@@ -15,8 +15,8 @@ use super::context::{Client, Context};
 use super::error::Failure;
 use super::{
     Annotations, Block, Call, Capabilities, Catalog, Change, Completions, Contents, Entry, Icon, Kind,
-    Messages, OutputKnown, Prompt, Registry, RegistryError, Reply, Resource, ResourceTemplate, Role,
-    Structured, Tool, ToolError,
+    Messages, OutputKnown, Prompt, Registry, Reply, Resource, ResourceTemplate, Role, Structured, Tool,
+    ToolError,
 };
 use crate::wire::json::value::SpareTape;
 use crate::wire::json::{JsonLimits, PADDING, Scratch};
@@ -205,7 +205,13 @@ fn what_can_not_be_offered_is_refused_when_registered() {
         assert!(told.contains(expect), "{told}");
     }
     registry.register(sum("sum")).unwrap();
-    assert_eq!(registry.register(sum("sum")), Err(RegistryError::Duplicate("sum".into())));
+    let told = registry.register(sum("sum")).unwrap_err().to_string();
+    assert_eq!(told, "tool \"sum\" is registered twice");
+    let mut other = Registry::default();
+    for expect in ["", "prompt \"sum\" is registered twice"] {
+        let told = other.register_prompt(Prompt::new("sum", "")).err();
+        assert_eq!(told.map(|error| error.to_string()).unwrap_or_default(), expect);
+    }
     let resource = |uri: &str| Resource::text(uri, "n", "", "t");
     for uri in ["", "a", ":a", "1:a", "a: b", "a:\n"] {
         assert!(registry.register_resource(resource(uri)).is_err(), "{uri:?}");

@@ -47,7 +47,7 @@ fn run(action: &Action, arguments: &str, subject: Subject<'_>) -> Result<Reply, 
             function(&call, &mut reply).map(|()| reply)
         }
         Action::Deferred(start) => {
-            let offload = Arc::new(|work: Box<dyn FnOnce() + Send>| {
+            let offload = Arc::new(|_: &Arc<str>, work: Box<dyn FnOnce() + Send>| {
                 work();
                 true
             });

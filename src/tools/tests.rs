@@ -190,6 +190,7 @@ fn an_integer_that_does_not_fit_its_type_is_refused_by_the_schema() {
 fn what_can_not_be_offered_is_refused_when_registered() {
     let mut registry = Registry::default();
     let schema = |text: &str| sum("s").input_schema(text);
+    let wordy = Tool::function("s", "", |sum: Sum| Ok((sum.a + sum.b).to_string()));
     for (tool, expect) in [
         (sum(""), "use 1 to 128"),
         (sum("a b"), "use 1 to 128"),
@@ -200,6 +201,7 @@ fn what_can_not_be_offered_is_refused_when_registered() {
         (schema(r#"{"type":"object","$ref":"http://localhost/"}"#), "leads out"),
         (schema(r#"{"type":"object","x-mcp-header":"A"}"#), "x-mcp-header"),
         (sum("s").output_schema("7"), "output schema"),
+        (wordy.output_schema(r#"{"type":"object"}"#), "returns no structured value"),
     ] {
         let told = registry.register(tool).unwrap_err().to_string();
         assert!(told.contains(expect), "{told}");

@@ -117,6 +117,8 @@ pub enum Refusal<'r> {
 const SESSION_REQUIRED: &str =
     "Mcp-Session-Id is required, or MCP-Protocol-Version: 2026-07-28 and no session";
 
+const CAPABILITY_MISSING: &str = "the request needs a capability that the client has not declared";
+
 /// A row of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Row {
@@ -197,13 +199,9 @@ impl Refusal<'_> {
             Self::Params(message) => invalid("invalid_params", message),
             Self::Argument { .. } => invalid("invalid_params", "an argument can not be used"),
             Self::RequestState => invalid("request_state", "requestState is not valid for this request"),
-            Self::MissingCapability(_) => row(
-                Dispatch,
-                400,
-                MISSING_CLIENT_CAPABILITY,
-                "missing_client_capability",
-                "the request needs a capability that the client has not declared",
-            ),
+            Self::MissingCapability(_) => {
+                row(Dispatch, 400, MISSING_CLIENT_CAPABILITY, "missing_client_capability", CAPABILITY_MISSING)
+            }
             Self::Handler { code, .. } => row(Dispatch, 200, code, "handler_error", "the handler failed"),
             Self::OutputInvalid => {
                 internal("output_invalid", "the tool's structured output is not as promised")

@@ -34,6 +34,7 @@ use report::Report;
 use tree::Table;
 
 use crate::pipeline::snapshot::Limits;
+use crate::tools::Registry;
 
 /// A configuration that can be used.
 #[derive(Debug)]
@@ -53,6 +54,16 @@ pub fn load(source: &Source, overrides: &[String]) -> Result<Loaded, Problems> {
 /// Loads and checks without a look at the machine, for files that are meant for another one.
 pub fn load_without_environment(source: &Source, overrides: &[String]) -> Result<Loaded, Problems> {
     load_stages(source, overrides, |_, _| {})
+}
+
+/// What of the built-in tools alone was amiss is judged by what the program offers of its own.
+pub fn follow_product(loaded: &mut Loaded, offered: &Registry) {
+    loaded.warnings.excuse_empty_native();
+    for (code, finding) in check::unmatched(&loaded.config.roles, offered) {
+        if code == Code::NothingMatched {
+            loaded.warnings.add(finding);
+        }
+    }
 }
 
 /// The JSON Schema of the file, draft 2020-12.

@@ -76,7 +76,7 @@ impl Offer {
         enabled.map_err(|error| {
             let problem = Problem::error("E0360", format!("native.enable: {error}"));
             match error {
-                RegistryError::Duplicate(name) => problem
+                RegistryError::Duplicate { name, .. } => problem
                     .help(format!("the program has a tool \"{name}\" of its own: leave the native one out")),
                 RegistryError::Name(_)
                 | RegistryError::Uri(_)

@@ -333,7 +333,7 @@ fn load(options: &RunOptions) -> Result<Loaded, Problems> {
     }
     options.product.introduce(&mut loaded.config.server);
     if options.product.offers_something() {
-        loaded.warnings.excuse_empty_native();
+        config::follow_product(&mut loaded, &options.product.catalog.registry());
     }
     Ok(loaded)
 }

@@ -234,7 +234,7 @@ impl Policy {
 
 /// The method whose permission is asked for: the legacy handshake tells what `server/discover` tells, and who may read a
 /// resource may be told that it has changed.
-fn permission(method: Method) -> &'static str {
+pub fn permission(method: Method) -> &'static str {
     if method == Method::Initialize {
         return Method::Discover.name();
     }
@@ -253,7 +253,8 @@ fn use_of(kind: Kind) -> Method {
     }
 }
 
-fn native(tool: &str) -> String {
+/// A name as patterns speak of it.
+pub fn native(tool: &str) -> String {
     format!("native/{tool}")
 }
 
@@ -297,8 +298,18 @@ impl Pattern {
         Ok(Self { method: method.to_owned(), target })
     }
 
+    /// What it says of methods.
+    pub fn method(&self) -> &str {
+        &self.method
+    }
+
+    /// What it says of their targets.
+    pub fn target(&self) -> Option<&str> {
+        self.target.as_deref()
+    }
+
     /// Whether it speaks of all of that: the method and, if one is named, the target.
-    fn covers(&self, method: &str, target: Option<&str>) -> bool {
+    pub fn covers(&self, method: &str, target: Option<&str>) -> bool {
         let is_target = match (&self.target, target) {
             (None, _) => true,
             (Some(pattern), Some(target)) => glob(pattern.as_bytes(), target.as_bytes()),
@@ -308,7 +319,7 @@ impl Pattern {
     }
 
     /// Whether it speaks of the method, for whatever target.
-    fn touches(&self, method: &str) -> bool {
+    pub fn touches(&self, method: &str) -> bool {
         glob(self.method.as_bytes(), method.as_bytes())
     }
 }

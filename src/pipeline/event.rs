@@ -16,6 +16,9 @@ pub const RECORDS_MAX: usize = 4096;
 /// Refusals of a shard that are written down each second.
 pub const REFUSALS_PER_S_MAX: u64 = 1000;
 
+/// Longest detail that a handler gives, bytes.
+const DETAIL_BYTES_MAX: usize = 300;
+
 /// The request path, in order. The same word is the file, the counter, the log field and the bench.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
@@ -121,6 +124,8 @@ counts! {
 pub struct Events {
     counts: Box<[AtomicU64]>,
     records: ArrayQueue<Record>,
+    /// What the next record of that reason says beside it.
+    explained: ArrayQueue<(&'static str, Box<str>)>,
     /// The second in which the newest refusal fell, and how many fell in it.
     refusal_second: AtomicU64,
     refusals: AtomicU64,
@@ -131,6 +136,7 @@ impl Default for Events {
         Self {
             counts: Count::ALL.iter().map(|_| AtomicU64::new(0)).collect(),
             records: ArrayQueue::new(RECORDS_MAX),
+            explained: ArrayQueue::new(1),
             refusal_second: AtomicU64::new(0),
             refusals: AtomicU64::new(0),
         }
@@ -152,12 +158,30 @@ impl Events {
 
     /// Queues a record for the log, or counts its loss. Refusals beyond [`REFUSALS_PER_S_MAX`] are lost on purpose:
     /// a peer that is refused as fast as it can ask must not write the disk full or push other records out.
-    pub fn record(&self, record: Record) {
+    pub fn record(&self, mut record: Record) {
+        if record.outcome == Outcome::Refused
+            && let Some((reason, words)) = self.explained.pop()
+            && reason == record.reason
+        {
+            record.detail = Some(words);
+        }
         let is_flood =
             record.outcome == Outcome::Refused && self.refusals_at(record.at_ms) > REFUSALS_PER_S_MAX;
         if is_flood || self.records.push(record).is_err() {
             self.count(Count::EventDropped);
         }
+    }
+
+    /// Gives the operator words that the peer is not told, for the record of the refusal that is answered now. Whoever
+    /// decides has them, whoever records is told only the row of the answer.
+    pub fn explain(&self, reason: &'static str, words: &str) {
+        let end = words.floor_char_boundary(DETAIL_BYTES_MAX);
+        let (words, rest) = words.split_at(end);
+        let mut kept = String::from(words);
+        if !rest.is_empty() {
+            kept.push_str("...");
+        }
+        self.explained.force_push((reason, kept.into()));
     }
 
     /// Counts a refusal; how many there were in its second. Written by the owning shard alone.
@@ -200,7 +224,8 @@ pub enum Outcome {
     Bug,
 }
 
-/// One line of the log, before formatting. Holds no secret and nothing of a request's arguments.
+/// One line of the log, before formatting. Holds no secret and nothing of a request's arguments, unless a handler puts them
+/// into its own words.
 #[derive(Clone, Debug)]
 pub struct Record {
     /// Unix milliseconds.

@@ -136,6 +136,6 @@ mod tests {
         let all: Vec<String> = DEMO_TOOLS.iter().map(|name| (*name).to_owned()).collect();
         assert_eq!(demo(&all).unwrap().len(), DEMO_TOOLS.len());
         assert!(matches!(demo(&["nope".to_owned()]), Err(RegistryError::Unknown { .. })));
-        assert!(matches!(demo(&["echo".into(), "echo".into()]), Err(RegistryError::Duplicate(_))));
+        assert!(matches!(demo(&["echo".into(), "echo".into()]), Err(RegistryError::Duplicate { .. })));
     }
 }

@@ -1,7 +1,7 @@
 //! What `native.enable` may name: each demo tool, and in a build with the feature `fixtures` all of those as one.
 //! Next: `demo`.
 
-use super::registry::RegistryError;
+use super::registry::{Kind, RegistryError};
 use super::{Catalog, DEMO_TOOLS, demo};
 
 /// The name for all fixtures together, where they are built in.
@@ -21,7 +21,7 @@ pub fn native(names: &[String]) -> Result<Catalog, RegistryError> {
         names.iter().cloned().partition(|name| Some(name.as_str()) == FIXTURES);
     let catalog = Catalog::new(demo(&tools)?);
     if let Some(twice) = fixtures.get(1) {
-        return Err(RegistryError::Duplicate(twice.clone()));
+        return Err(RegistryError::Duplicate { kind: Kind::Tools, name: twice.clone() });
     }
     #[cfg(feature = "fixtures")]
     if !fixtures.is_empty() {
@@ -45,7 +45,7 @@ mod tests {
         assert!(registered(&all).unwrap() >= all.len());
         for name in all {
             assert!(registered(&[name]).unwrap() > 0, "{name}");
-            assert!(matches!(registered(&[name, name]), Err(RegistryError::Duplicate(_))), "{name}");
+            assert!(matches!(registered(&[name, name]), Err(RegistryError::Duplicate { .. })), "{name}");
         }
         assert!(matches!(registered(&["echo", "nope"]), Err(RegistryError::Unknown { .. })));
     }

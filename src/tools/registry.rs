@@ -24,8 +24,13 @@ pub enum RegistryError {
     #[error("URI {0:?}: use at most 2048 visible characters that begin with a scheme such as file:")]
     Uri(String),
     /// Registered before.
-    #[error("{0:?} is registered twice")]
-    Duplicate(String),
+    #[error("{} {name:?} is registered twice", kind.noun())]
+    Duplicate {
+        /// Tool, resource, template or prompt.
+        kind: Kind,
+        /// Its name, URI or shape.
+        name: String,
+    },
     /// A schema that can not be used.
     #[error("tool {name:?}: {error}")]
     Schema {
@@ -65,6 +70,18 @@ pub enum Kind {
     Prompts,
 }
 
+impl Kind {
+    /// One of the list, in words.
+    fn noun(self) -> &'static str {
+        match self {
+            Self::Tools => "tool",
+            Self::Resources => "resource",
+            Self::Templates => "resource template",
+            Self::Prompts => "prompt",
+        }
+    }
+}
+
 /// One thing in a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry<'r> {
@@ -97,7 +114,7 @@ impl Registry {
         check_name(tool.name())?;
         tool.check().map_err(|error| RegistryError::Schema { name: tool.name().to_owned(), error })?;
         let (name, listing) = (tool.shared_name(), Listing::of_tool(&tool));
-        self.tools.insert(name, tool, listing)
+        self.tools.insert(Kind::Tools, name, tool, listing)
     }
 
     /// Adds a resource.
@@ -107,7 +124,7 @@ impl Registry {
     pub fn register_resource(&mut self, resource: Resource) -> Result<(), RegistryError> {
         check_uri(resource.uri())?;
         let listing = Listing::same(resource.listing());
-        self.resources.insert(resource.uri().into(), resource, listing)
+        self.resources.insert(Kind::Resources, resource.uri().into(), resource, listing)
     }
 
     /// Adds a template of resources.
@@ -118,7 +135,7 @@ impl Registry {
         check_uri(template.uri_template())?;
         refuse_problem(template.uri_template(), template.problem())?;
         let listing = Listing::same(template.listing());
-        self.templates.insert(template.uri_template().into(), template, listing)
+        self.templates.insert(Kind::Templates, template.uri_template().into(), template, listing)
     }
 
     /// Adds a prompt.
@@ -129,7 +146,7 @@ impl Registry {
         check_name(prompt.name())?;
         refuse_problem(prompt.name(), prompt.problem())?;
         let listing = Listing::same(prompt.listing());
-        self.prompts.insert(prompt.name().into(), prompt, listing)
+        self.prompts.insert(Kind::Prompts, prompt.name().into(), prompt, listing)
     }
 
     /// Takes out the tool of that name; false when there is none.

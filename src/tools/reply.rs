@@ -159,6 +159,9 @@ impl Reply {
 
 /// What a typed tool may return.
 pub trait IntoReply {
+    /// Whether a structured value may be in it. A tool of a type without one can not have an output schema.
+    const MAY_HAVE_STRUCTURE: bool = true;
+
     /// Writes it into `reply`.
     ///
     /// # Errors
@@ -179,12 +182,16 @@ impl IntoReply for Reply {
 }
 
 impl IntoReply for () {
+    const MAY_HAVE_STRUCTURE: bool = false;
+
     fn into_reply(self, _: &mut Reply) -> Result<(), ToolError> {
         Ok(())
     }
 }
 
 impl IntoReply for String {
+    const MAY_HAVE_STRUCTURE: bool = false;
+
     fn into_reply(self, reply: &mut Reply) -> Result<(), ToolError> {
         reply.text(&self);
         Ok(())
@@ -192,6 +199,8 @@ impl IntoReply for String {
 }
 
 impl IntoReply for &'static str {
+    const MAY_HAVE_STRUCTURE: bool = false;
+
     fn into_reply(self, reply: &mut Reply) -> Result<(), ToolError> {
         reply.text(self);
         Ok(())
@@ -199,6 +208,8 @@ impl IntoReply for &'static str {
 }
 
 impl IntoReply for Block {
+    const MAY_HAVE_STRUCTURE: bool = false;
+
     fn into_reply(self, reply: &mut Reply) -> Result<(), ToolError> {
         reply.push(&self);
         Ok(())
@@ -206,6 +217,8 @@ impl IntoReply for Block {
 }
 
 impl IntoReply for Vec<Block> {
+    const MAY_HAVE_STRUCTURE: bool = false;
+
     fn into_reply(self, reply: &mut Reply) -> Result<(), ToolError> {
         for block in &self {
             reply.push(block);

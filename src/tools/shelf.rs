@@ -8,7 +8,7 @@ use std::sync::Arc;
 use foldhash::fast::FixedState;
 
 use super::listing::Listing;
-use super::registry::{Entry, RegistryError};
+use super::registry::{Entry, Kind, RegistryError};
 
 pub(super) struct Shelf<T> {
     items: Vec<Arc<Item<T>>>,
@@ -42,9 +42,15 @@ impl<T> Clone for Shelf<T> {
 }
 
 impl<T> Shelf<T> {
-    pub(super) fn insert(&mut self, name: Arc<str>, thing: T, listing: Listing) -> Result<(), RegistryError> {
+    pub(super) fn insert(
+        &mut self,
+        kind: Kind,
+        name: Arc<str>,
+        thing: T,
+        listing: Listing,
+    ) -> Result<(), RegistryError> {
         if self.by_name.contains_key(&name) {
-            return Err(RegistryError::Duplicate(name.as_ref().to_owned()));
+            return Err(RegistryError::Duplicate { kind, name: name.as_ref().to_owned() });
         }
         self.by_name.insert(name.clone(), self.items.len());
         let ordinal = self.next_ordinal;

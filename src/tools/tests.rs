@@ -15,8 +15,8 @@ use super::context::{Client, Context};
 use super::error::Failure;
 use super::{
     Annotations, Block, Call, Capabilities, Catalog, Change, Completions, Contents, Entry, Icon, Kind,
-    Messages, OutputKnown, Prompt, Registry, RegistryError, Reply, Resource, ResourceTemplate, Role,
-    Structured, Tool, ToolError,
+    Messages, OutputKnown, Prompt, Registry, Reply, Resource, ResourceTemplate, Role, Structured, Tool,
+    ToolError,
 };
 use crate::wire::json::value::SpareTape;
 use crate::wire::json::{JsonLimits, PADDING, Scratch};
@@ -47,7 +47,7 @@ fn run(action: &Action, arguments: &str, subject: Subject<'_>) -> Result<Reply, 
             function(&call, &mut reply).map(|()| reply)
         }
         Action::Deferred(start) => {
-            let offload = Arc::new(|work: Box<dyn FnOnce() + Send>| {
+            let offload = Arc::new(|_: &Arc<str>, work: Box<dyn FnOnce() + Send>| {
                 work();
                 true
             });
@@ -167,7 +167,7 @@ fn arguments_and_results_are_checked_by_the_tool() {
     let mut registry = Registry::default();
     registry.register(sum("sum")).unwrap();
     let (_, tool) = registry.find("sum").unwrap();
-    assert_eq!(tool.validate(None).unwrap_err().to_string(), "/a: is required");
+    assert_eq!(tool.validate(None).unwrap_err().to_string(), "/a: is required; /b: is required");
     assert!(tool.validate_output(br#"{"total":1}"#).is_ok());
     assert!(tool.validate_output(br#"{"total":"1"}"#).unwrap_err().starts_with("/total: "));
     assert!(tool.validate_output(b"").is_err());
@@ -190,6 +190,7 @@ fn an_integer_that_does_not_fit_its_type_is_refused_by_the_schema() {
 fn what_can_not_be_offered_is_refused_when_registered() {
     let mut registry = Registry::default();
     let schema = |text: &str| sum("s").input_schema(text);
+    let wordy = Tool::function("s", "", |sum: Sum| Ok((sum.a + sum.b).to_string()));
     for (tool, expect) in [
         (sum(""), "use 1 to 128"),
         (sum("a b"), "use 1 to 128"),
@@ -200,12 +201,19 @@ fn what_can_not_be_offered_is_refused_when_registered() {
         (schema(r#"{"type":"object","$ref":"http://localhost/"}"#), "leads out"),
         (schema(r#"{"type":"object","x-mcp-header":"A"}"#), "x-mcp-header"),
         (sum("s").output_schema("7"), "output schema"),
+        (wordy.output_schema(r#"{"type":"object"}"#), "returns no structured value"),
     ] {
         let told = registry.register(tool).unwrap_err().to_string();
         assert!(told.contains(expect), "{told}");
     }
     registry.register(sum("sum")).unwrap();
-    assert_eq!(registry.register(sum("sum")), Err(RegistryError::Duplicate("sum".into())));
+    let told = registry.register(sum("sum")).unwrap_err().to_string();
+    assert_eq!(told, "tool \"sum\" is registered twice");
+    let mut other = Registry::default();
+    for expect in ["", "prompt \"sum\" is registered twice"] {
+        let told = other.register_prompt(Prompt::new("sum", "")).err();
+        assert_eq!(told.map(|error| error.to_string()).unwrap_or_default(), expect);
+    }
     let resource = |uri: &str| Resource::text(uri, "n", "", "t");
     for uri in ["", "a", ":a", "1:a", "a: b", "a:\n"] {
         assert!(registry.register_resource(resource(uri)).is_err(), "{uri:?}");

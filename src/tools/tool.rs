@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use super::action::Action;
 use super::ask::{Capabilities, Capability};
 use super::schema::header::ParameterHeader;
-use super::schema::{self, Invalid, Schema, SchemaError, derive};
+use super::schema::{self, Faults, Invalid, Schema, SchemaError, derive};
 use super::words::{Icon, Words};
 use super::{Call, Context, Reply, ToolError};
 use crate::wire::json::Value;
@@ -59,6 +59,7 @@ pub struct Tool {
     hints: Hints,
     input_schema: String,
     output_schema: Option<String>,
+    pub(super) may_have_structure: bool,
     action: Action,
     tasks: TaskSupport,
     required: Capabilities,
@@ -107,6 +108,7 @@ impl Tool {
             hints: Hints::default(),
             input_schema: derive::input::<A>(),
             output_schema: None,
+            may_have_structure: true,
             action,
             tasks: TaskSupport::Never,
             required: Capabilities::default(),
@@ -295,7 +297,7 @@ impl Tool {
     ///
     /// # Errors
     /// What is wrong, and where.
-    pub fn validate(&self, arguments: Option<Value<'_, '_>>) -> Result<(), Invalid> {
+    pub fn validate(&self, arguments: Option<Value<'_, '_>>) -> Result<(), Faults> {
         let compiled =
             self.compiled().map_err(|error| Invalid { path: String::new(), sentence: error.to_string() })?;
         match arguments {
@@ -335,6 +337,13 @@ impl Compiled {
         if !input.is_object() {
             return Err(SchemaError(
                 "input schema: the root must say \"type\": \"object\", as that of a struct does".into(),
+            ));
+        }
+        // MCP 2025-06-18, tools: with an output schema there must be structured output; no call could be answered.
+        if tool.output_schema.is_some() && !tool.may_have_structure {
+            return Err(SchemaError(
+                "output schema: the function returns no structured value; return Structured, or a Reply that has one"
+                    .into(),
             ));
         }
         let output = tool

@@ -11,7 +11,8 @@ use super::action::Action;
 use super::{BlockingContext, Context, IntoReply, Reply, Tool, ToolError};
 
 impl Tool {
-    /// A tool that computes its answer at once. It runs on the shard: it must not block.
+    /// A tool that computes its answer at once. It runs on the shard: it must not block. It does not learn who is calling:
+    /// [`Tool::immediate`] and [`Tool::asynchronous`] do.
     ///
     /// ```
     /// use mcpring::tools::{Structured, Tool, ToolError};
@@ -126,7 +127,8 @@ impl Tool {
     }
 
     fn returning<A: JsonSchema, R: IntoReply>(name: &str, description: &str, action: Action) -> Self {
-        let tool = Self::new::<A>(name, description, action);
+        let mut tool = Self::new::<A>(name, description, action);
+        tool.may_have_structure = R::MAY_HAVE_STRUCTURE;
         match R::output_schema() {
             Some(schema) => tool.output_schema(schema),
             None => tool,

@@ -251,6 +251,22 @@ fn shapes(registry: &mut Registry) -> Result<(), RegistryError> {
         .output_schema(r#"{"type":"object","properties":{"celsius":{"type":"number"}}}"#),
     )?;
     registry.register(
+        Tool::function("unkept", "Promises what it does not give.", |_: Nothing| {
+            let mut reply = Reply::new();
+            reply.text("oops");
+            Ok(reply)
+        })
+        .output_schema(r#"{"type":"object"}"#),
+    )?;
+    registry.register(Tool::asynchronous(
+        "wordy",
+        "Fails at length.",
+        |wait: Millis, context| async move {
+            context.sleep(Duration::from_millis(wait.ms)).await;
+            Err::<(), _>(ToolError::internal("é".repeat(1000)))
+        },
+    ))?;
+    registry.register(
         Tool::function("mirrored", "Has arguments in headers.", |_: serde_json::Value| Ok("same"))
             .input_schema(
                 r#"{"type":"object","properties":{"region":{"type":"string","x-mcp-header":"Region"},

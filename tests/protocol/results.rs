@@ -62,6 +62,40 @@ fn structured_output_is_what_the_revision_and_the_schema_allow() {
 }
 
 #[test]
+fn what_a_handler_broke_is_told_to_the_operator() {
+    let mut shards = lone(|_| {});
+    let session = Session::start(&mut shards, "2025-06-18", json!({}));
+    let mut details = |request: &[u8]| {
+        let line = shards.open(request);
+        (0..3).for_each(|_| shards.pass(1000));
+        shards.cut(line);
+        let events = &shards.desks[0].work.events;
+        let records: Vec<_> = std::iter::from_fn(|| events.poll_record()).collect();
+        let told = records.iter().map(|record| (record.reason, record.detail.as_deref().map(String::from)));
+        told.collect::<Vec<_>>()
+    };
+    let cut = format!("{}...", "é".repeat(150));
+    for (tool, arguments, reason, words) in [
+        ("broken", json!({}), "output_invalid", "/celsius: \"warm\" is not of type \"number\""),
+        (
+            "unkept",
+            json!({}),
+            "output_invalid",
+            "the tool has an output schema and gave no structured output",
+        ),
+        ("wordy", json!({"ms": 0}), "handler_error", &cut),
+        ("wordy", json!({"ms": 100}), "handler_error", &cut),
+    ] {
+        let expect = [(reason, Some(words.to_owned()))];
+        assert_eq!(details(&Modern::new().call(1, tool, arguments.clone())), expect, "{tool}");
+        assert_eq!(details(&session.call(1, tool, arguments)), expect, "{tool}");
+    }
+    // Nothing of it clings to the next refusal.
+    let unknown = details(&Modern::new().call(1, "no such", json!({})));
+    assert_eq!(unknown, [("unknown_tool", None)]);
+}
+
+#[test]
 fn resources_prompts_and_completions_say_what_was_asked() {
     for (mut shards, _) in fleets().into_iter().take(2) {
         let session = Session::start(&mut shards, "2025-06-18", json!({}));
@@ -104,6 +138,24 @@ fn resources_prompts_and_completions_say_what_was_asked() {
             for result in both("completion/complete", params) {
                 assert_eq!(result["completion"]["values"], expect, "{argument} {value}");
             }
+        }
+    }
+}
+
+#[test]
+fn a_prompt_says_which_argument_it_misses() {
+    let mut shards = lone(|_| {});
+    let session = Session::start(&mut shards, "2025-06-18", json!({}));
+    for given in [json!({"name": "review"}), json!({"name": "review", "arguments": {"tone": "kind"}})] {
+        for request in [
+            Modern::new().request(1, "prompts/get", given.clone()),
+            session.request(1, "prompts/get", given.clone()),
+        ] {
+            let answer = shards.ask(&request);
+            assert_eq!((answer.status, code(&answer)), (200, -32602), "{given}");
+            let error = answer.json()["error"].clone();
+            assert_eq!(error["message"], "argument \"code\" is required");
+            assert_eq!(error["data"]["reason"], "invalid_params");
         }
     }
 }

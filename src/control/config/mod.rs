@@ -34,6 +34,7 @@ use report::Report;
 use tree::Table;
 
 use crate::pipeline::snapshot::Limits;
+use crate::tools::Registry;
 
 /// A configuration that can be used.
 #[derive(Debug)]
@@ -58,6 +59,16 @@ pub fn load_without_environment(source: &Source, overrides: &[String]) -> Result
 /// Loads what `mcpring stdio` needs: certificates, keys and the pepper stay where they are.
 pub fn load_for_streams(source: &Source, overrides: &[String]) -> Result<Loaded, Problems> {
     load_stages(source, overrides, environment::check_cpus)
+}
+
+/// What of the built-in tools alone was amiss is judged by what the program offers of its own.
+pub fn follow_product(loaded: &mut Loaded, offered: &Registry) {
+    loaded.warnings.excuse_empty_native();
+    for (code, finding) in check::unmatched(&loaded.config.roles, offered) {
+        if code == Code::NothingMatched {
+            loaded.warnings.add(finding);
+        }
+    }
 }
 
 /// The JSON Schema of the file, draft 2020-12.

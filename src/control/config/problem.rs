@@ -148,9 +148,12 @@ impl Problems {
         self.list.iter().filter(|problem| problem.severity() == severity).count()
     }
 
-    /// Forgets that no built-in tool is enabled: the program has its own.
+    /// Forgets what is only amiss where nothing but the built-in tools is offered: the program has its own.
     pub fn excuse_empty_native(&mut self) {
-        self.list.retain(|problem| problem.message != NOTHING_SERVED);
+        let is_excused = |problem: &Problem| {
+            problem.message == NOTHING_SERVED || problem.code == Code::NothingMatched.id()
+        };
+        self.list.retain(|problem| !is_excused(problem));
     }
 
     /// Whether there is none.
@@ -246,6 +249,8 @@ codes! {
     Tls12Allowed = "W0211", "A TLS profile accepts TLS 1.2.";
     Unused = "W0214", "Something is defined that nothing uses.";
     NothingCallable = "W0215", "No caller may do anything.";
+    NoSuchMethod = "W0216", "The pattern of a role names no method.";
+    NothingMatched = "W0217", "The pattern of a role matches nothing that is offered.";
     CpusShared = "W0331", "There are more shards than CPUs.";
     AnonymousAllowed = "W0501", "Callers without a credential are let in from the network.";
     PlaintextAllowed = "W0503", "Requests and keys may cross the network unencrypted.";

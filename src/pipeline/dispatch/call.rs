@@ -12,7 +12,7 @@ use crate::pipeline::envelope::Request;
 use crate::pipeline::event::Count;
 use crate::pipeline::framing::Delivery;
 use crate::pipeline::job::{Job, Origin, Started};
-use crate::pipeline::respond::Refusal;
+use crate::pipeline::respond::{Refusal, encode_refusal};
 use crate::pipeline::turn::Turn;
 use crate::tools::action::Action;
 use crate::tools::call::Subject as CallSubject;
@@ -70,9 +70,9 @@ pub(super) fn call<'i>(
         parameters_match(tool, arguments, visitor)?;
     }
     // MCP 2026-07-28, tools: what the model can mend is told in a result it reads.
-    if let Err(invalid) = tool.validate(arguments) {
+    if let Err(faults) = tool.validate(arguments) {
         turn.count(Count::DispatchInvalid);
-        return Ok(in_words(&format!("invalid arguments: {invalid}"), request, turn));
+        return Ok(in_words(&format!("invalid arguments: {faults}"), request, turn));
     }
     let reuse = if tool.is_single_use() { Reuse::Refused } else { Reuse::Allowed };
     let work = Work {
@@ -138,8 +138,12 @@ pub(super) fn get<'i>(
         return Err(Refusal::Params("arguments must be an object"));
     }
     let is_given = |name: &str| arguments.and_then(|arguments| arguments.member(name)).is_some();
-    if prompt.missing_argument(is_given).is_some() {
-        return Err(Refusal::Params("a required argument of the prompt is missing"));
+    if let Some(missing) = prompt.missing_argument(is_given) {
+        // Answered here: the words do not live as long as the request.
+        let message = format!("argument {missing:?} is required");
+        let refusal = Refusal::Argument { message: &message };
+        encode_refusal(&mut turn.work.body, &refusal, Some(request.id));
+        return Ok(Dispatched::Answered(refusal.row()));
     }
     let work = Work {
         action: prompt.action(),

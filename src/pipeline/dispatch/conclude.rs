@@ -87,14 +87,16 @@ impl Subject<'_> {
         }
     }
 
-    /// Whether a tool's structured output is what its schema promises.
-    fn is_as_promised(&self, reply: &Reply) -> bool {
-        let Target::Tool(tool) = self.target else { return true };
+    /// Checks that a tool's structured output is what its schema promises.
+    fn check_promise(&self, reply: &Reply) -> Result<(), String> {
+        let Target::Tool(tool) = self.target else { return Ok(()) };
         match (self.registry.tool(tool), reply.structured_json()) {
-            (Some(tool), Some(structured)) => tool.validate_output(structured).is_ok(),
+            (Some(tool), Some(structured)) => tool.validate_output(structured),
             // MCP 2025-06-18, tools: with an output schema there must be structured output, unless the tool failed.
-            (Some(tool), None) => tool.output_schema_text().is_none() || reply.is_error(),
-            (None, _) => true,
+            (Some(tool), None) if tool.output_schema_text().is_some() && !reply.is_error() => {
+                Err("the tool has an output schema and gave no structured output".into())
+            }
+            (Some(_), None) | (None, _) => Ok(()),
         }
     }
 }
@@ -115,7 +117,7 @@ pub(in crate::pipeline) fn conclude(
             ANSWERED
         }
         Ok(Settled::Error { code, message }) => {
-            let refusal = Refusal::Handler { code, message: &message };
+            let refusal = failed(code, &message, turn);
             encode_refusal(&mut turn.work.body, &refusal, Some(id));
             refusal.row()
         }
@@ -141,7 +143,7 @@ pub(in crate::pipeline) fn task_end(
             return (ANSWERED, TaskEnd::Completed(out));
         }
         Ok(Settled::Error { code, message }) => {
-            let refusal = Refusal::Handler { code, message: &message };
+            let refusal = failed(code, &message, turn);
             encode_error_object(&mut out, &refusal);
             return (refusal.row(), TaskEnd::Failed(out));
         }
@@ -164,11 +166,13 @@ fn settle<'s>(
     turn: &mut Turn<'_>,
 ) -> Result<Settled, Refusal<'s>> {
     let failure = match outcome {
-        Ok(reply) if !subject.is_as_promised(&reply) => {
-            turn.count(Count::DispatchFailed);
-            return Err(Refusal::OutputInvalid);
-        }
         Ok(reply) => {
+            if let Err(invalid) = subject.check_promise(&reply) {
+                turn.count(Count::DispatchFailed);
+                // For the operator alone: the words may quote what the tool has not released.
+                turn.work.events.explain(Refusal::OutputInvalid.row().reason, &invalid);
+                return Err(Refusal::OutputInvalid);
+            }
             let is_error = if reply.is_error() { IsError::Yes } else { IsError::No };
             turn.count(if reply.is_error() { Count::DispatchFailed } else { Count::DispatchCompleted });
             return Ok(Settled::Reply(reply, is_error));
@@ -204,6 +208,13 @@ fn settle<'s>(
         }
         Failure::MissingCapability(capability) => Err(Refusal::MissingCapability(capability)),
     }
+}
+
+/// The error of a handler's own words, which the log keeps too.
+fn failed<'m>(code: i32, message: &'m str, turn: &Turn<'_>) -> Refusal<'m> {
+    let refusal = Refusal::Handler { code, message };
+    turn.work.events.explain(refusal.row().reason, message);
+    refusal
 }
 
 fn in_words(message: &str, turn: &mut Turn<'_>) -> Settled {

@@ -92,6 +92,11 @@ pub enum Refusal<'r> {
     },
     /// Parameters of the wrong shape.
     Params(&'static str),
+    /// An argument that can not be used.
+    Argument {
+        /// Which one, and why.
+        message: &'r str,
+    },
     /// A state that is not ours, not this caller's, not this request's, or used up.
     RequestState,
     /// The client has not declared what the request needs.
@@ -120,6 +125,8 @@ pub enum Refusal<'r> {
 /// Who speaks of no version is taken for a client of before 2026-07-28, which may not be what was meant.
 const SESSION_REQUIRED: &str =
     "Mcp-Session-Id is required, or MCP-Protocol-Version: 2026-07-28 and no session";
+
+const CAPABILITY_MISSING: &str = "the request needs a capability that the client has not declared";
 
 /// A row of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -210,14 +217,11 @@ impl Refusal<'_> {
                 row(Dispatch, 200, code, "resource_not_found", "no such resource")
             }
             Self::Params(message) => invalid("invalid_params", message),
+            Self::Argument { .. } => invalid("invalid_params", "an argument can not be used"),
             Self::RequestState => invalid("request_state", "requestState is not valid for this request"),
-            Self::MissingCapability(_) => row(
-                Dispatch,
-                400,
-                MISSING_CLIENT_CAPABILITY,
-                "missing_client_capability",
-                "the request needs a capability that the client has not declared",
-            ),
+            Self::MissingCapability(_) => {
+                row(Dispatch, 400, MISSING_CLIENT_CAPABILITY, "missing_client_capability", CAPABILITY_MISSING)
+            }
             Self::Handler { code, .. } => row(Dispatch, 200, code, "handler_error", "the handler failed"),
             Self::OutputInvalid => {
                 internal("output_invalid", "the tool's structured output is not as promised")
@@ -235,9 +239,13 @@ impl Refusal<'_> {
         }
     }
 
-    /// The words for the peer: the row's, unless a handler has its own.
+    /// The words for the peer: the row's, unless there are some for this request.
     pub fn message(&self) -> &str {
-        if let Self::Handler { message, .. } = self { message } else { self.row().message }
+        if let Self::Handler { message, .. } | Self::Argument { message } = self {
+            message
+        } else {
+            self.row().message
+        }
     }
 
     /// The header field that goes with it.

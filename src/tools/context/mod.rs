@@ -34,7 +34,7 @@ pub use offload::BlockingContext;
 pub use questions::{ASKS_MAX, KEYS_MAX};
 
 /// Runs something on a thread that may block; false when the pool is full.
-pub type Offload = Arc<dyn Fn(Box<dyn FnOnce() + Send>) -> bool + Send + Sync>;
+pub type Offload = Arc<dyn Fn(&Arc<str>, Box<dyn FnOnce() + Send>) -> bool + Send + Sync>;
 
 /// One progress report.
 #[derive(Clone, Debug, PartialEq)]
@@ -221,7 +221,7 @@ impl Context {
         &self,
         work: W,
     ) -> impl Future<Output = Result<R, ToolError>> + use<R, W> {
-        offload::start(&self.shared.client.offload, work)
+        offload::start(&self.shared.client.offload, &self.shared.principal, work)
     }
 
     /// A part of this context that may go to another thread.

@@ -39,6 +39,7 @@ impl<R> Drop for Sender<R> {
 
 pub(super) fn start<R: Send + 'static, W: FnOnce() -> R + Send + 'static>(
     offload: &Offload,
+    principal: &Arc<str>,
     work: W,
 ) -> impl Future<Output = Result<R, ToolError>> + use<R, W> {
     let landing = Arc::new(Landing {
@@ -47,11 +48,12 @@ pub(super) fn start<R: Send + 'static, W: FnOnce() -> R + Send + 'static>(
         waker: AtomicWaker::new(),
     });
     let sender = Sender { landing: landing.clone() };
-    let is_taken = offload(Box::new(move || {
+    let entering = Box::new(move || {
         // A panic goes to who waits for the value, which is contained like any other.
         let outcome = catch_unwind(AssertUnwindSafe(work));
         let _ = sender.landing.value.push(outcome);
-    }));
+    });
+    let is_taken = offload(principal, entering);
     poll_fn(move |task| {
         if !is_taken {
             return Poll::Ready(Err(ToolError::internal("too much work waits for a thread")));

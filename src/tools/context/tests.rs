@@ -30,7 +30,7 @@ fn all() -> Capabilities {
 }
 
 fn context_of(capabilities: Capabilities) -> Context {
-    let offload = Arc::new(|work: Box<dyn FnOnce() + Send>| {
+    let offload = Arc::new(|_: &Arc<str>, work: Box<dyn FnOnce() + Send>| {
         work();
         true
     });
@@ -283,7 +283,7 @@ fn work_on_a_thread_comes_back_with_its_value_or_says_why_not() {
     assert_eq!(emitted(&here).len(), 2);
     for is_taken in [false, true] {
         // Full, or given up without having run.
-        let offload = Arc::new(move |_| is_taken);
+        let offload = Arc::new(move |_: &Arc<str>, _| is_taken);
         let client = Client { capabilities: all(), log_level: None, wants_progress: false, offload };
         let context = Context::new("ada".into(), 0, client);
         let mut working = pin!(context.offload(|| 1));

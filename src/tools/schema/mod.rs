@@ -1,11 +1,13 @@
 //! JSON Schemas of arguments and results: checked and compiled once when something is registered, then applied to every
 //! call straight on the decoded message.
 //! Never: a file or address that a schema refers to; a pattern that takes more than linear time.
-//! Next: `tape` for how a message is read, `bounds` for what is refused, `header` for mirrored arguments.
+//! Next: `tape` for how a message is read, `bounds` for what is refused, `faults` for what is told, `header` for mirrored
+//! arguments.
 
 mod alternatives;
 mod bounds;
 pub(super) mod derive;
+mod faults;
 pub(super) mod header;
 mod repeated;
 mod tape;
@@ -20,6 +22,7 @@ use jsonschema::{PatternOptions, ValidationError, Validator};
 use serde_json::Value as Json;
 
 use crate::wire::json::Value;
+pub use faults::Faults;
 use tape::{Place, Tape};
 
 /// Why a schema is not accepted, in words for the author.
@@ -59,7 +62,7 @@ pub(super) struct Schema {
     on_tape: Validator<Tape>,
     on_text: Validator<SerdeJson>,
     /// What is wrong with `{}`, which absent arguments stand for.
-    on_empty: Option<Invalid>,
+    on_empty: Option<Faults>,
     is_object: bool,
 }
 
@@ -79,7 +82,10 @@ impl Schema {
         let on_text =
             jsonschema::options().offline().with_pattern_options(patterns()).build(&schema).map_err(told)?;
         let empty = Json::Object(serde_json::Map::new());
-        let on_empty = on_text.validate(&empty).err().map(|error| describe(&error));
+        let on_empty = on_text
+            .validate(&empty)
+            .is_err()
+            .then(|| Faults::collect(on_text.iter_errors(&empty).map(|error| describe(&error))));
         Ok(Self { on_tape, on_text, on_empty, is_object: is_object(&schema) })
     }
 
@@ -89,16 +95,20 @@ impl Schema {
     }
 
     /// Checks a decoded value. Allocates nothing when it is valid.
-    pub(super) fn check(&self, value: Value<'_, '_>) -> Result<(), Invalid> {
+    pub(super) fn check(&self, value: Value<'_, '_>) -> Result<(), Faults> {
         let place = Place::Value(value);
         if self.on_tape.is_valid(place) {
             return Ok(());
         }
-        self.on_tape.validate(place).map_err(|error| describe(&error))
+        if faults::is_small(value) {
+            let found = self.on_tape.iter_errors(place).map(|error| describe(&error));
+            return Err(Faults::collect(found));
+        }
+        self.on_tape.validate(place).map_err(|error| describe(&error).into())
     }
 
     /// Checks absent arguments.
-    pub(super) fn check_empty(&self) -> Result<(), Invalid> {
+    pub(super) fn check_empty(&self) -> Result<(), Faults> {
         self.on_empty.clone().map_or(Ok(()), Err)
     }
 
@@ -110,8 +120,8 @@ impl Schema {
 }
 
 /// Whether a value's objects name each member once. A validator and a reader may each pick another of two.
-pub(super) fn check_unique(value: Value<'_, '_>) -> Result<(), Invalid> {
-    repeated::check(value)
+pub(super) fn check_unique(value: Value<'_, '_>) -> Result<(), Faults> {
+    repeated::check(value).map_err(Faults::from)
 }
 
 /// The schema, when it is JSON within the bounds.

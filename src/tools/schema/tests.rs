@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
 use super::header::{HeaderKind, collect};
-use super::{Invalid, Schema, check_unique, parse};
+use super::{Faults, Schema, check_unique, parse};
 use crate::wire::json::{JsonLimits, PADDING, Scratch, Value};
 
 /// Decodes `text` and hands it to `look`.
@@ -21,7 +21,7 @@ fn decoded<R>(text: &str, look: impl FnOnce(Value<'_, '_>) -> R) -> R {
     look(document.root())
 }
 
-fn checked(schema: &Json, instance: &str) -> Result<(), Invalid> {
+fn checked(schema: &Json, instance: &str) -> Result<(), Faults> {
     let schema = Schema::compile(&schema.to_string()).unwrap();
     decoded(instance, |value| schema.check(value))
 }
@@ -107,6 +107,32 @@ fn a_value_that_fits_no_alternative_is_told_what_would_fit() {
             && told.contains("\"string\""),
         "{told}"
     );
+}
+
+#[test]
+fn several_faults_are_told_at_once_and_few_of_many() {
+    for (instance, expect) in [
+        ("{}", "/name: is required; /count: is required; /kind: is required"),
+        (
+            r#"{"name":"","count":0,"kind":"flat"}"#,
+            "/name: \"\" is shorter than 1 character; /count: 0 is less than the minimum of 1",
+        ),
+        (
+            r#"{"name":"a","count":0,"kind":"flat","tags":[1,2,3,4]}"#,
+            "/count: 0 is less than the minimum of 1; /tags/0: 1 is not of type \"string\"; \
+             /tags/1: 2 is not of type \"string\"; and 2 more",
+        ),
+    ] {
+        assert_eq!(checked(&five(), instance).unwrap_err().to_string(), expect, "{instance}");
+    }
+    assert_eq!(Schema::compile(&five().to_string()).unwrap().check_empty().unwrap_err().told().len(), 3);
+    // Of much only the first is told, and what is told is short.
+    let many = format!(r#"{{"name":"a","count":1,"kind":"flat","tags":[{}]}}"#, vec!["7"; 5000].join(","));
+    assert_eq!(checked(&five(), &many).unwrap_err().told().len(), 1);
+    let wordy = |of: usize| format!(r#"{{"{}":1}}"#, "n".repeat(of));
+    for size in [1000, 100_000] {
+        assert!(checked(&five(), &wordy(size)).unwrap_err().to_string().len() < 1000);
+    }
 }
 
 #[test]

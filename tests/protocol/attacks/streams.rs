@@ -121,7 +121,7 @@ fn what_a_thread_reports_is_heard_before_it_is_done() {
         snapshot.registry = Arc::new(registry);
     }));
     let (sender, receiver) = channel::<Box<dyn FnOnce() + Send>>();
-    desk.work.offload = Arc::new(move |work| sender.send(work).is_ok());
+    desk.work.offload = Arc::new(move |_, work| sender.send(work).is_ok());
     let id = session(&mut desk, KEY, "2025-06-18");
     let mut connection = desk.connect();
     assert!(desk.feed(&mut connection, &within(&id, KEY, &call(1, "threaded"))).is_empty());

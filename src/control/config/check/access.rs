@@ -6,12 +6,13 @@ use std::collections::BTreeMap;
 use super::super::checked::{ApiKeys, SecretSource, Stdio};
 use super::super::form;
 use super::super::nearest::nearest;
-use super::super::problem::{Code, NOTHING_SERVED};
+use super::super::problem::{Code, Finding, NOTHING_SERVED};
 use super::super::raw::{self, RateKey};
 use super::super::report::{child, entry};
 use super::super::settings::quoted;
 use super::Check;
 use super::listeners::{Listeners, StdioTable};
+use super::patterns::unmatched;
 use crate::pipeline::admit;
 use crate::pipeline::authorize::{Policy, RoleRules};
 use crate::tools;
@@ -88,6 +89,12 @@ impl Check<'_> {
                 }
             }
             roles.push(RoleRules { name, allow: raw.allow, deny: raw.deny });
+        }
+        for (code, Finding { setting, message, help, .. }) in unmatched(&roles, &registry) {
+            let problem = self.report.problem(code, &setting, message);
+            help.into_iter().for_each(|help| {
+                problem.help(help);
+            });
         }
         if roles.iter().all(|role| role.allow.is_empty()) && !self.report.is_doubtful("roles") {
             let problem = self.report.problem(Code::NothingCallable, "roles", "no role allows anything");

@@ -6,8 +6,10 @@
 mod tls;
 mod listeners;
 mod access;
+mod patterns;
 mod running;
 
+pub(super) use patterns::unmatched;
 pub(super) use running::limits_of;
 
 use std::collections::BTreeMap;

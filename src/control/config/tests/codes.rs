@@ -84,6 +84,8 @@ const EXAMPLES: &[(Code, &str, &str)] = &[
         "[tls.old]\ncertificates = [{ cert_file = \"a\", key_file = \"b\" }]\n[roles.reader]",
     ),
     (Code::NothingCallable, "enable = [\"echo\", \"time\"]", ""),
+    (Code::NoSuchMethod, "allow = [\"tools/list\"]", "allow = [\"tool/list\"]"),
+    (Code::NothingMatched, "native/countdown", "native/cuontdown"),
     (Code::CpusShared, "cpus = \"0\"", "cpus = \"0\"\nshards = 2"),
     (
         Code::AnonymousAllowed,

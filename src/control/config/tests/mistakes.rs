@@ -2,6 +2,7 @@
 //! Next: `codes`, an example of every code.
 
 use super::*;
+use crate::tools::Tool;
 
 /// A misspelt key, a wrong type, a wrong word, a dangling reference, a value out of range.
 const FIVE: &str = r#"version = 1
@@ -244,4 +245,51 @@ fn places_what_others_find_at_the_setting() {
     let json = found.to_json();
     assert_eq!((&json[0]["line"], &json[0]["code"]), (&25.into(), &"E0313".into()), "{found}");
     assert!(found.to_string().contains("note: 2 days ago"), "{found}");
+}
+
+#[test]
+fn warns_of_patterns_that_match_nothing_and_tells_what_was_meant() {
+    for (pattern, code, help) in [
+        ("tools/call:echo", "W0217", "did you mean \"tools/call:native/echo\"?"),
+        ("tools/call:native/ehco", "W0217", "did you mean \"tools/call:native/echo\"?"),
+        ("tools/call:native/read_*", "W0217", "there are: native/"),
+        ("prompts/get:native/review", "W0217", "nothing of the kind is offered"),
+        ("tool/call:native/*", "W0216", "did you mean \"tools/call\"?"),
+        ("initialize", "W0216", "write \"<method>\""),
+        ("tools/call", "", ""),
+        ("**", "", ""),
+        ("*/list", "", ""),
+        ("ping", "", ""),
+        ("tools/call:**", "", ""),
+        ("tools/call:native/*", "", ""),
+        ("tools/call:native/co*", "", ""),
+        ("prompts/get:native/*", "", ""),
+        ("tools/list:native/echo", "", ""),
+    ] {
+        let found = problems(&changed("tools/call:native/countdown", pattern), &[]);
+        let told: Vec<_> = found.iter().map(|problem| (problem.code(), problem.advice().concat())).collect();
+        let expect = usize::from(!code.is_empty());
+        assert_eq!(told.len(), expect, "{pattern}: {found}");
+        assert!(
+            told.iter().all(|(found, said)| *found == code && said.starts_with(help)),
+            "{pattern}: {told:?}"
+        );
+        assert!(expect == 0 || found.to_text(Colour::Plain).contains(pattern), "{found}");
+    }
+}
+
+#[test]
+fn patterns_are_held_against_what_a_program_offers_of_its_own() {
+    let text = changed("tools/call:native/countdown", "tools/call:native/greet");
+    let mut registry = Registry::default();
+    for (name, expect) in [("other", &["W0217"][..]), ("greet", &[])] {
+        registry
+            .register(
+                Tool::function(name, "", |_: serde_json::Value| Ok("")).input_schema("{\"type\":\"object\"}"),
+            )
+            .unwrap();
+        let mut loaded = load_text(&text, &[]).unwrap();
+        follow_product(&mut loaded, &registry);
+        assert_eq!(codes(&loaded.warnings), expect, "{name}");
+    }
 }

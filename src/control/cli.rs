@@ -251,10 +251,11 @@ fn check_configuration(validate: &Validate, product: &Product) -> ExitCode {
     };
     match load(&source, &validate.overrides.set) {
         Err(problems) => verdict(validate, &problems),
-        Ok(Loaded { mut warnings, config }) => {
+        Ok(mut loaded) => {
             if product.offers_something() {
-                warnings.excuse_empty_native();
+                config::follow_product(&mut loaded, &product.catalog.registry());
             }
+            let Loaded { mut warnings, config } = loaded;
             if !validate.no_environment {
                 // Files that can be read may still hold what no start accepts.
                 for (setting, problem) in inspect(&config, &product.catalog.registry(), moment::unix_now_s())

@@ -114,7 +114,7 @@ fn other_lines(told: &Told, has_echo: bool) -> String {
         // Writing to a String never fails.
         let _ = writeln!(
             text,
-            "  TCP        echo \"$CALL\" | openssl s_client -quiet -verify_quiet -CAfile $CA -connect localhost:{port}"
+            "  TCP        (echo \"$CALL\"; sleep 1) | openssl s_client -quiet -no_ign_eof -verify_quiet -CAfile $CA -connect localhost:{port}"
         );
     }
     let _ = writeln!(text, "  Stdio      echo \"$CALL\" | {} stdio", quote_path(&told.program));

@@ -14,8 +14,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use super::app::Product;
 use super::config::checked::{self, Config, ListenerSecurity};
 use super::config::{self, Colour, Loaded, Problems, Severity, Source};
-use super::options::{Check, DevOptions, Format, RunOptions, Shards};
-use super::{dev, process};
+use super::options::{Audience, Check, DevOptions, Format, RunOptions, Shards};
+use super::{dev, process, stdio};
 use crate::shard::driver;
 
 /// sysexits EX_CONFIG: the configuration is refused.
@@ -35,6 +35,7 @@ Examples:
   mcpring dev                                     try it: HTTPS on localhost, demo tools, a token
   mcpring validate mcpring.toml                   every problem of a file, with place and fix
   mcpring run --config mcpring.toml
+  mcpring stdio                                   for a client that starts its servers itself
   mcpring run --set limits.max_connections=500 --set log.level=debug
   mcpring schema > mcpring.schema.json            for editors
   mcpring schema --format markdown                every setting with default and range
@@ -59,6 +60,12 @@ enum Command {
     /// SIGHUP reloads the configuration, SIGTERM finishes what is in flight and exits, a second SIGTERM exits at once.
     #[command(after_long_help = EXIT_CODES)]
     Run(Run),
+    /// Serve one client on stdin and stdout
+    ///
+    /// Without a configuration it serves the built-in tools. The log goes to stderr. The end of stdin ends it, once
+    /// everything is answered.
+    #[command(after_long_help = EXIT_CODES)]
+    Stdio(Stdio),
     /// Try it in one command: loopback HTTPS with a local CA, a token and demo tools
     #[command(after_long_help = EXIT_CODES)]
     Dev(Dev),
@@ -88,6 +95,15 @@ struct Run {
     /// Load, bind and exit
     #[arg(long)]
     check: bool,
+}
+
+#[derive(Debug, Args)]
+struct Stdio {
+    /// The configuration file
+    #[arg(long, short, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    overrides: Overrides,
 }
 
 #[derive(Debug, Args)]
@@ -166,6 +182,7 @@ enum DriverName {
 pub fn run(product: Product) -> ExitCode {
     match Cli::parse().command {
         Command::Run(run) => serve(run, product),
+        Command::Stdio(stdio) => serve_client(stdio, product),
         Command::Dev(dev) => develop(dev, product),
         Command::Validate(validate) => check_configuration(&validate, &product),
         Command::Schema(schema) => print(&match schema.format {
@@ -181,10 +198,26 @@ fn serve(run: Run, product: Product) -> ExitCode {
     match Source::find(run.config) {
         Ok(source) => {
             let check = if run.check { Check::Only } else { Check::Serve };
-            process::run(RunOptions { source, overrides: run.overrides.set, check, product })
+            let overrides = run.overrides.set;
+            process::run(RunOptions { source, overrides, check, audience: Audience::Callers, product })
         }
         Err(problems) => refuse(&problems),
     }
+}
+
+/// `mcpring stdio`. A file that is named must be there; one that is not found is not needed.
+fn serve_client(stdio: Stdio, product: Product) -> ExitCode {
+    let built_in = || {
+        let text = if product.offers_something() {
+            stdio::built_in_without_tools()
+        } else {
+            stdio::BUILT_IN.to_owned()
+        };
+        Source::Text { name: "(built in)".to_owned(), text }
+    };
+    let source = Source::find(stdio.config).unwrap_or_else(|_| built_in());
+    let (overrides, check) = (stdio.overrides.set, Check::Serve);
+    process::run(RunOptions { source, overrides, check, audience: Audience::Client, product })
 }
 
 /// `mcpring dev`.
@@ -255,7 +288,10 @@ fn verdict(validate: &Validate, problems: &Problems) -> ExitCode {
 fn stages(config: &Config, source: &Source, no_environment: bool) -> String {
     let tls = config.listeners.iter().filter(|listener| listener.security != ListenerSecurity::Plain).count();
     let references = [
-        format!("{} ({tls} with TLS)", count(config.listeners.len(), "listener")),
+        format!(
+            "{} ({tls} with TLS)",
+            count(config.listeners.len() + usize::from(config.stdio.is_some()), "listener")
+        ),
         count(config.tls.len(), "TLS profile"),
         count(config.roles.len(), "role"),
         count(config.rate_limits.len(), "rate limit"),
@@ -377,6 +413,8 @@ mod tests {
         );
         for line in [
             "mcpring dev --port 0 --driver io_uring --shards 2 --format json --data-dir d",
+            "mcpring stdio",
+            "mcpring stdio --config a.toml --set limits.max_json_depth=8",
             "mcpring validate",
             "mcpring validate a.toml --no-environment --strict --format json --set a=1",
             "mcpring schema --format markdown",

@@ -7,6 +7,7 @@ pub mod cli;
 pub mod options;
 pub mod config;
 pub mod process;
+pub mod stdio;
 pub mod server;
 pub mod start;
 pub mod inherited;

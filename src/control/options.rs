@@ -8,7 +8,7 @@ use super::app::Product;
 use super::config::Source;
 use super::config::checked::Driver;
 
-/// `mcpring run`.
+/// `mcpring run` and `mcpring stdio`.
 #[derive(Clone)]
 pub struct RunOptions {
     /// Where the configuration is; read again on a reload.
@@ -17,6 +17,8 @@ pub struct RunOptions {
     pub overrides: Vec<String>,
     /// How far to go.
     pub check: Check,
+    /// Whom it serves.
+    pub audience: Audience,
     /// What is served.
     pub product: Product,
 }
@@ -28,6 +30,15 @@ pub enum Check {
     Serve,
     /// Load, bind, exit.
     Only,
+}
+
+/// Whom a configuration is loaded for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// Whoever connects.
+    Callers,
+    /// The client on the standard streams.
+    Client,
 }
 
 /// `mcpring dev`.

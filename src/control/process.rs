@@ -1,6 +1,6 @@
 //! The life of the process: load, start, announce, then signals until the end.
 //! SIGTERM and SIGINT drain; a second one ends the process at once with 128 + its number, as a shell would say it.
-//! SIGHUP reloads, or drains where there is no file to reload. SIGUSR1 logs the counters.
+//! SIGHUP reloads, or drains where there is no file to reload (`stdio` ignores it then). SIGUSR1 logs the counters.
 //! Never: work for a request; this thread may block on files.
 //! Next: `server`, what is started and reloaded.
 
@@ -15,14 +15,16 @@ use tracing::Level;
 use super::banner;
 use super::certs::warm;
 use super::config::checked::{Config, ListenerSecurity};
-use super::config::{self, Colour, Loaded, Problems};
+use super::config::{self, Colour, Loaded, Problems, Source};
+use super::inherited::{Passed, close_on_exec};
 use super::log::Logger;
 use super::log::line::Entry;
 use super::moment;
-use super::options::{Check, RunOptions};
+use super::options::{Audience, Check, RunOptions};
 use super::problem::{Exit, Problem, exit_code};
 use super::publish::{CertificateFact, Hsts, Kept, Materials, load_materials};
 use super::server::{Prepared, Server};
+use super::stdio::{self, Client, Ended};
 use crate::shard::address::Address;
 use crate::shard::driver::Driver;
 
@@ -41,6 +43,8 @@ pub enum Hangup {
     Reload(RunOptions),
     /// The terminal is gone, and there is no file: end.
     Drain,
+    /// There is no file, and the client says when it ends.
+    Ignore,
 }
 
 /// What a server is started from.
@@ -57,6 +61,8 @@ pub struct Start {
     pub hsts: Hsts,
     /// What SIGHUP means.
     pub hangup: Hangup,
+    /// The client on the standard streams, if that is who is served.
+    pub client: Option<Client>,
 }
 
 /// What there is to tell once the server accepts.
@@ -79,9 +85,14 @@ pub struct Ready<'a> {
     pub log: &'a Logger,
 }
 
-/// `mcpring run`.
+/// `mcpring run` and `mcpring stdio`.
 pub fn run(options: RunOptions) -> ExitCode {
     let began = Instant::now();
+    // Before anything is opened: what is open now was left open by whoever started this process.
+    let passed = Passed::take();
+    if let Err(error) = close_on_exec() {
+        return refuse(&[unavailable("cannot look through the open descriptors", &error)]);
+    }
     let loaded = match load(&options) {
         Ok(loaded) => loaded,
         Err(problems) => return refuse_configuration(&problems),
@@ -96,16 +107,34 @@ pub fn run(options: RunOptions) -> ExitCode {
             let materials = load_materials(&config, &mut kept, moment::unix_now_s())?;
             Ok((materials, kept))
         });
-    let (materials, kept) = match start {
+    let (materials, mut kept) = match start {
         Ok(start) => start,
         Err(problems) => return refuse(&problems),
     };
+    kept.passed = passed;
     if options.check == Check::Only {
         return check(config, materials, kept, &warnings);
     }
-    let hangup = Hangup::Reload(options);
-    let start = Start { began, config, materials, kept, hsts: Hsts::Sent, hangup };
+    let client = match join_client(&options, &config, &mut kept) {
+        Ok(client) => client,
+        Err(problem) => return refuse(&[problem]),
+    };
+    let hangup = match (&options.source, options.audience) {
+        (Source::Text { .. }, Audience::Client) => Hangup::Ignore,
+        (Source::File(_) | Source::Text { .. }, _) => Hangup::Reload(options),
+    };
+    let start = Start { began, config, materials, kept, hsts: Hsts::Sent, hangup, client };
     serve(start, |ready| banner::announce_run(ready, &warnings))
+}
+
+/// Joins the standard streams, where their client is who is served.
+fn join_client(options: &RunOptions, config: &Config, kept: &mut Kept) -> Result<Option<Client>, Problem> {
+    let Some(stdio) = config.stdio.as_ref().filter(|_| options.audience == Audience::Client) else {
+        return Ok(None);
+    };
+    let (client, server) = Client::join(stdio)?;
+    kept.passed = Passed::with_client(server);
+    Ok(Some(client))
 }
 
 /// `mcpring run --check`: all of a start but the shards.
@@ -134,22 +163,25 @@ pub fn serve(start: Start, announce: impl FnOnce(&Ready<'_>)) -> ExitCode {
             Err(error) => return refuse(&[unavailable("cannot listen for signals", &error)]),
         };
         match launch(start, announce) {
-            Ok((mut server, hangup)) => {
-                let cause = signals.wait(&mut server, &hangup).await;
+            Ok((mut server, hangup, mut client)) => {
+                let cause = signals.wait(&mut server, &hangup, &mut client).await;
+                let exit = cause.exit(&server, client.as_ref());
                 signals.settle().await;
-                drain(server, &mut signals).await;
-                match cause {
-                    Cause::Asked => ExitCode::SUCCESS,
-                    Cause::ShardsEnded => ExitCode::FAILURE,
-                }
+                // One that has left waits for nothing.
+                let waiting = client.as_ref().filter(|_| matches!(cause, Cause::Asked));
+                drain(server, &mut signals, waiting).await;
+                exit
             }
             Err(problems) => refuse(&problems),
         }
     })
 }
 
-fn launch(start: Start, announce: impl FnOnce(&Ready<'_>)) -> Result<(Server, Hangup), Vec<Problem>> {
-    let Start { began, config, materials, kept, hsts, hangup } = start;
+/// What was started, and what it is steered by.
+type Launched = (Server, Hangup, Option<Client>);
+
+fn launch(start: Start, announce: impl FnOnce(&Ready<'_>)) -> Result<Launched, Vec<Problem>> {
+    let Start { began, config, materials, kept, hsts, hangup, client } = start;
     let prepared = Prepared::build(config, materials, kept, hsts)?;
     let log = Logger::start(&prepared.config.log).map_err(|problem| vec![problem])?;
     log.write_panics();
@@ -168,7 +200,7 @@ fn launch(start: Start, announce: impl FnOnce(&Ready<'_>)) -> Result<(Server, Ha
         elapsed: began.elapsed(),
         log: &server.log,
     });
-    Ok((server, hangup))
+    Ok((server, hangup, client))
 }
 
 /// Why the server ends.
@@ -176,6 +208,41 @@ enum Cause {
     Asked,
     /// Every shard is gone, which only a bug of ours can do.
     ShardsEnded,
+    /// The client on the standard streams has left.
+    ClientLeft(Ended),
+}
+
+impl Cause {
+    /// The exit code, and a line in the log where it is not that of a clean end.
+    fn exit(&self, server: &Server, client: Option<&Client>) -> ExitCode {
+        let log = |event, message: String| {
+            server.log.entry(Entry::new(Level::ERROR, event).with("message", message));
+        };
+        let has_left = client.is_some_and(Client::has_input_ended);
+        match self {
+            Self::Asked => return ExitCode::SUCCESS,
+            Self::ShardsEnded => log("shards_ended", "every shard has ended".to_owned()),
+            Self::ClientLeft(Ended::Answered | Ended::Broken(_)) if has_left => return ExitCode::SUCCESS,
+            Self::ClientLeft(Ended::Answered) => {
+                log("client_cut", "the server has closed the client's stream".to_owned());
+            }
+            Self::ClientLeft(Ended::Stuck) => {
+                log("client_stuck", "the client has stopped reading".to_owned());
+            }
+            Self::ClientLeft(Ended::Broken(error)) => {
+                log("client_broken", format!("answers can not be written: {}", super::files::reason(error)));
+            }
+        }
+        ExitCode::FAILURE
+    }
+}
+
+/// Waits until the client has left; for ever where there is none.
+async fn client_left(client: &mut Option<Client>) -> Ended {
+    match client {
+        Some(client) => client.ended().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// The signals this process answers.
@@ -217,7 +284,7 @@ impl Signals {
     }
 
     /// Serves signals until one says to end.
-    async fn wait(&mut self, server: &mut Server, hangup: &Hangup) -> Cause {
+    async fn wait(&mut self, server: &mut Server, hangup: &Hangup, client: &mut Option<Client>) -> Cause {
         let mut life = tokio::time::interval_at((Instant::now() + LIFE_POLL).into(), LIFE_POLL);
         let mut gathering = None;
         let offer = server.offer();
@@ -229,7 +296,9 @@ impl Signals {
                 _ = self.hangup.recv() => match hangup {
                     Hangup::Reload(options) => reload(server, options),
                     Hangup::Drain => return Cause::Asked,
+                    Hangup::Ignore => {}
                 },
+                ended = client_left(client) => return Cause::ClientLeft(ended),
                 changed = offer.changed() => {
                     server.follow(changed);
                     // Edits that follow each other closely are told together, and a full mailbox has time to empty.
@@ -239,7 +308,6 @@ impl Signals {
                     // A server without TLS starts without randomness; now nobody waits for the 21 ms.
                     gathering.get_or_insert_with(warm::gather_entropy);
                     if server.is_finished() {
-                        server.log.entry(Entry::new(Level::ERROR, "shards_ended"));
                         return Cause::ShardsEnded;
                     }
                 }
@@ -250,7 +318,19 @@ impl Signals {
 
 /// The configuration, with what the program itself says.
 fn load(options: &RunOptions) -> Result<Loaded, Problems> {
-    let mut loaded = config::load(&options.source, &options.overrides)?;
+    let load = match options.audience {
+        Audience::Callers => config::load,
+        Audience::Client => config::load_for_streams,
+    };
+    let mut loaded = load(&options.source, &options.overrides)?;
+    let fit = match options.audience {
+        Audience::Callers => stdio::refuse_alone(&loaded.config),
+        Audience::Client => stdio::keep_client(&mut loaded.config),
+    };
+    if let Err(finding) = fit {
+        loaded.warnings.add(finding);
+        return Err(loaded.warnings);
+    }
     options.product.introduce(&mut loaded.config.server);
     if options.product.offers_something() {
         loaded.warnings.excuse_empty_native();
@@ -305,12 +385,13 @@ pub fn log_problems(log: &Logger, level: Level, problems: &Problems) {
 }
 
 /// Finishes what is in flight, at most for `runtime.shutdown_grace`.
-async fn drain(server: Server, signals: &mut Signals) {
+async fn drain(server: Server, signals: &mut Signals, client: Option<&Client>) {
     let (began, grace) = (Instant::now(), server.runtime().shutdown_grace);
     server.log.entry(Entry::new(Level::INFO, "draining").with("connections", server.open_connections()));
     server.drain();
     let mut poll = tokio::time::interval(DRAIN_POLL);
-    while !server.is_finished() && began.elapsed() < grace {
+    let is_over = || server.is_finished() && client.is_none_or(Client::is_flushed);
+    while !is_over() && began.elapsed() < grace {
         tokio::select! {
             _ = poll.tick() => {}
             kind = signals.end() => {

@@ -93,7 +93,7 @@ pub fn load_materials(config: &Config, kept: &mut Kept, now_s: i64) -> Result<Ma
             Err(problem) => problems.push(problem),
         }
     }
-    let anonymous = anonymous_bits(config);
+    let anonymous = role_bits(&config.anonymous_roles);
     let keys = match &config.api_key {
         Some(settings) => load_keys(settings, &config.roles, anonymous),
         None => Ok(no_keys(anonymous)),
@@ -114,8 +114,9 @@ pub fn fact(profile: &str, identity: &Identity) -> CertificateFact {
     CertificateFact { profile: profile.to_owned(), name, expires_at_s: identity.expires_at_s }
 }
 
-fn anonymous_bits(config: &Config) -> u64 {
-    config.anonymous_roles.iter().fold(0, |bits, &index| bits | role_bit(index))
+/// One bit for each role, by index.
+pub fn role_bits(roles: &[usize]) -> u64 {
+    roles.iter().fold(0, |bits, &index| bits | role_bit(index))
 }
 
 /// Whether browsers are told to use nothing but HTTPS for this host from now on.

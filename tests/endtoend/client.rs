@@ -3,6 +3,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -74,6 +75,32 @@ pub(crate) fn secure(
 impl Client {
     pub(crate) fn plain(port: u16) -> Self {
         Self { stream: Box::new(socket(port)), read: Vec::new() }
+    }
+
+    pub(crate) fn unix(path: &Path) -> Self {
+        let stream = UnixStream::connect(path).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        Self { stream: Box::new(stream), read: Vec::new() }
+    }
+
+    /// Sends a message and reads the next line.
+    pub(crate) fn line(&mut self, message: &str) -> Value {
+        self.send(format!("{message}\n").as_bytes());
+        let end = loop {
+            match self.read.iter().position(|byte| *byte == b'\n') {
+                Some(at) => break at,
+                None => assert!(self.fill(), "closed in the middle of a line"),
+            }
+        };
+        serde_json::from_slice(&self.take(end + 1)).unwrap()
+    }
+
+    /// Sends a message after its length and reads the next one.
+    pub(crate) fn prefixed(&mut self, message: &str) -> Value {
+        self.send(&u32::try_from(message.len()).unwrap().to_be_bytes());
+        self.send(message.as_bytes());
+        let length = u32::from_be_bytes(self.take(4).try_into().unwrap());
+        serde_json::from_slice(&self.take(usize::try_from(length).unwrap())).unwrap()
     }
 
     pub(crate) fn tls(port: u16, name: &str, certificate: &Path) -> Self {
@@ -170,6 +197,15 @@ impl Client {
             Err(error) => panic!("{error}"),
         }
     }
+}
+
+/// A modern call of `echo` as one message, with a credential for the transports without headers.
+pub(crate) fn message(id: u64, text: &str, credential: Option<&str>) -> String {
+    let credential = credential.map(|key| format!(r#","mcpring/authorization":"Bearer {key}""#));
+    format!(
+        r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"echo","arguments":{{"message":"{text}"}},"_meta":{{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{{}}{}}}}}}}"#,
+        credential.unwrap_or_default()
+    )
 }
 
 /// A modern call of a tool with some arguments, under some credential.

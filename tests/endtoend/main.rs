@@ -1,6 +1,6 @@
 //! The real binary on loopback: serving with and without TLS, reload, drain, refusals, limits.
 //! Never: a fixed port, a wait for time to pass; every wait is for a line, a byte or an end.
-//! Next: `server` for starting one, `serving` and `life` for what must hold.
+//! Next: `server` for starting one, `serving`, `life`, `listeners` and `stdio` for what must hold.
 
 #[cfg(test)]
 mod server;
@@ -14,3 +14,7 @@ mod serving;
 mod life;
 #[cfg(test)]
 mod sessions;
+#[cfg(test)]
+mod listeners;
+#[cfg(test)]
+mod stdio;

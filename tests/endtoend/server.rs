@@ -141,7 +141,13 @@ impl Server {
 
     pub(crate) fn start_in(folder: Folder, arguments: &[&str]) -> Self {
         let arguments = [&["run", "--config", "mcpring.toml"], arguments].concat();
-        let mut child = command(&folder.0, &arguments).stderr(Stdio::piped()).spawn().unwrap();
+        let command = command(&folder.0, &arguments);
+        Self::start_by(folder, command)
+    }
+
+    /// Starts what a command starts, and waits until it is ready.
+    pub(crate) fn start_by(folder: Folder, mut command: Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let (sender, lines) = mpsc::channel();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         std::thread::spawn(move || {
@@ -181,6 +187,14 @@ impl Server {
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
         kill_process(pid, signal).unwrap();
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn child(&mut self) -> &mut Child {
+        &mut self.child
     }
 
     pub(crate) fn wait(&mut self) -> ExitStatus {

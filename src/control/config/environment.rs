@@ -38,7 +38,7 @@ pub(super) fn check(config: &Config, report: &mut Report) {
         readable("auth.api_key.keys_file", &keys.keys_file, report);
         pepper(&keys.pepper, report);
     }
-    cpus(config, report);
+    check_cpus(config, report);
 }
 
 /// The CPUs this process may run on.
@@ -156,7 +156,7 @@ fn long_enough(path: &str, secret: &[u8], report: &mut Report) {
 }
 
 /// Whether the CPUs of the shards are usable.
-fn cpus(config: &Config, report: &mut Report) {
+pub(super) fn check_cpus(config: &Config, report: &mut Report) {
     let usable = usable_cpus();
     let mut foreign: Vec<usize> =
         config.runtime.cpus.iter().copied().filter(|cpu| !usable.contains(cpu)).collect();

@@ -55,6 +55,11 @@ pub fn load_without_environment(source: &Source, overrides: &[String]) -> Result
     load_stages(source, overrides, |_, _| {})
 }
 
+/// Loads what `mcpring stdio` needs: certificates, keys and the pepper stay where they are.
+pub fn load_for_streams(source: &Source, overrides: &[String]) -> Result<Loaded, Problems> {
+    load_stages(source, overrides, environment::check_cpus)
+}
+
 /// The JSON Schema of the file, draft 2020-12.
 pub fn schema() -> serde_json::Value {
     schema::public()

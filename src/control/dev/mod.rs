@@ -69,7 +69,8 @@ fn prepare(options: &DevOptions, product: &Product, began: Instant) -> Result<(S
         program: std::env::args_os().next().map_or_else(|| PathBuf::from("mcpring"), PathBuf::from),
     };
     let materials = Materials { tls: vec![tls], keys: table, certificates };
-    let start = Start { began, config, materials, kept, hsts: Hsts::Omitted, hangup: Hangup::Drain };
+    let start =
+        Start { began, config, materials, kept, hsts: Hsts::Omitted, hangup: Hangup::Drain, client: None };
     Ok((start, told))
 }
 

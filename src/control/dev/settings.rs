@@ -110,6 +110,7 @@ pub(super) fn build_runtime(driver: Driver, shards: Shards) -> Runtime {
     }
 }
 
+/// One person has one address, and a test suite may open a connection a request.
 fn build_limits() -> Limits {
     Limits { connections_max: 1_000, connections_per_ip_max: 1_000, ..default_limits() }
 }

@@ -162,6 +162,7 @@ mod tests {
         keys.retain(|key| !["kind", "send_timeout"].contains(key));
         let mut known: Vec<&str> = READ_BY.iter().map(|(key, _)| *key).collect();
         known.sort_unstable();
+        keys.sort_unstable();
         assert_eq!(known, keys);
         for (kind, key, ..) in REASONS {
             let (_, kinds) = READ_BY.iter().find(|(name, _)| name == key).unwrap();

@@ -111,6 +111,20 @@ fn a_call_is_answered_and_a_goodbye_too() {
 }
 
 #[test]
+fn what_finishes_first_is_answered_first() {
+    in_every_way(|mut talk, _| {
+        talk.call(2, countdown(1, 60));
+        talk.call(3, countdown(1, 30));
+        talk.echo("at once");
+        for id in [3, 2] {
+            let answer = talk.hear();
+            assert!(answer["id"] == id && has_text(&answer, "done"), "{answer}");
+        }
+        talk.close();
+    });
+}
+
+#[test]
 fn progress_is_told_before_the_answer() {
     in_every_way(|mut talk, _| {
         let mut params = countdown(3, 10);

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use crate::client::{Client, bearer, message};
 use crate::server::KEY;
 use crate::ways::{
-    Era, Events, Heard, Pair, Peer as _, Place, Security, Talk, Transport, Way, change_tools, error_code,
-    has_text, ways,
+    Era, Events, Heard, MESSAGE_BYTES_MAX, Pair, Peer as _, Place, Security, Talk, Transport, Way,
+    change_tools, error_code, has_text, ways,
 };
 
 /// Enough that some of them reach each of eight shards.
@@ -213,6 +213,55 @@ fn a_redirect_sends_everybody_away_while_the_others_serve() {
     }
     for way in ways() {
         Talk::open(&place, way).close();
+    }
+    place.close();
+}
+
+#[test]
+fn epoll_serves_in_every_way_too() {
+    let place = Place::with("", &["--set", "runtime.driver=epoll"]);
+    let mut talks: Vec<Talk> = ways().into_iter().map(|way| Talk::open(&place, way)).collect();
+    for talk in &mut talks {
+        let (message, text) = talk.request_of(MESSAGE_BYTES_MAX);
+        talk.send(&message);
+        assert!(has_text(&talk.hear(), &text), "{:?}", talk.way);
+        talk.begin(2, 1, 5);
+        assert!(has_text(&talk.hear(), "done"), "{:?}", talk.way);
+    }
+    talks.into_iter().for_each(Talk::close);
+    place.close();
+}
+
+#[test]
+fn nobody_is_let_in_unknown() {
+    let place = Place::open();
+    let upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: mcp\r\n";
+    for security in [Security::Plain, Security::Tls] {
+        for key in ["", "mrk_wrong"] {
+            let credential = if key.is_empty() { String::new() } else { bearer(key) };
+            for (request, fields) in [
+                ("POST /mcp", "Content-Type: application/json\r\nContent-Length: 2\r\n"),
+                ("GET /mcp", "Accept: text/event-stream\r\n"),
+                ("GET /mcp", upgrade),
+                ("GET /sse", "Accept: text/event-stream\r\n"),
+                ("GET /events", "Accept: text/event-stream\r\n"),
+                ("POST /message?sessionId=x", "Content-Type: application/json\r\nContent-Length: 2\r\n"),
+            ] {
+                let body = if fields.ends_with("2\r\n") { "{}" } else { "" };
+                let text = format!("{request} HTTP/1.1\r\nHost: localhost\r\n{credential}{fields}\r\n{body}");
+                let answer = place.dial("plain", security).connect().ask(text.as_bytes());
+                assert_eq!(answer.status, 401, "{text}");
+            }
+            let told = message(1, "x", (!key.is_empty()).then_some(key));
+            let (mut lines, mut prefixed) =
+                (place.dial("lines", security).connect(), place.dial("prefixed", security).connect());
+            assert_eq!(error_code(&lines.line(&told)), 401);
+            assert_eq!(error_code(&prefixed.prefixed(&told)), 401);
+            // A client that has only probed may still say who it is.
+            assert!(has_text(&lines.line(&message(2, "x", Some(KEY))), "x"));
+            assert!(has_text(&prefixed.prefixed(&message(2, "x", Some(KEY))), "x"));
+        }
     }
     place.close();
 }

@@ -3,7 +3,6 @@
 
 use std::io::Write as _;
 
-use tungstenite::error::ProtocolError;
 use tungstenite::protocol::Role;
 use tungstenite::{Error, Message, WebSocket};
 
@@ -49,13 +48,9 @@ impl Peer for Frames {
                 Ok(Message::Ping(_) | Message::Pong(_)) => {}
                 Ok(Message::Close(frame)) => self.code = frame.map(|frame| frame.code.into()),
                 Ok(Message::Binary(_) | Message::Frame(_)) => panic!("only text is sent"),
-                // The goodbye can not be said back once the own half is closed.
-                Err(
-                    Error::ConnectionClosed
-                    | Error::AlreadyClosed
-                    | Error::Io(_)
-                    | Error::Protocol(ProtocolError::ResetWithoutClosingHandshake),
-                ) => return Heard::End(self.code),
+                Err(Error::ConnectionClosed | Error::AlreadyClosed) => return Heard::End(self.code),
+                // Once the own half is closed the goodbye can not be said back.
+                Err(Error::Io(_)) if self.code.is_some() => return Heard::End(self.code),
                 Err(error) => panic!("{error}"),
             }
         }

@@ -30,7 +30,7 @@ use mcpring::tools::{Registry, Resource, Tool};
 use mcpring::wire::http::date::DateCache;
 use mcpring::wire::http::head::{self, Head, HeadScan, Persistence, Version, field_storage};
 use mcpring::wire::json::{JsonLimits, PADDING, Scratch};
-use mcpring::wire::websocket::decode::{Decoder, Limits, Step};
+use mcpring::wire::websocket::decode::{Decoder, MessageLimits, Step};
 
 use fixture::{Desk, KEY, answers, echo, modern, role, snapshot, snapshot_with};
 use secure::{Authority, Client};
@@ -150,7 +150,7 @@ pub fn websocket_message() -> Ready {
     const BYTES: usize = 256;
     let mut frame = vec![0x81, 0x80 | 126, 1, 0, 1, 2, 3, 4];
     frame.resize(8 + BYTES, b'x');
-    let mut decoder = Decoder::new(Limits::default());
+    let mut decoder = Decoder::new(MessageLimits::default());
     ready(move || {
         let step = decoder.decode(black_box(&mut frame));
         assert_eq!(step, Ok(Step::Message { start: 8, bytes: BYTES, consumed: 8 + BYTES }));

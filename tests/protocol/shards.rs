@@ -213,6 +213,11 @@ impl Shards {
         self.settle();
     }
 
+    /// Bytes that the connection holds.
+    pub(crate) fn held(&self, line: usize) -> usize {
+        self.lines[line].connection.as_ref().map_or(0, Connection::held_bytes)
+    }
+
     /// Whether the server has ended the connection.
     pub(crate) fn is_over(&self, line: usize) -> bool {
         self.lines[line].connection.as_ref().is_none_or(|open| open.directive() != Directive::Continue)

@@ -123,6 +123,22 @@ fn a_message_comes_in_fragments_with_control_frames_between() {
 }
 
 #[test]
+fn what_is_held_of_a_message_does_not_grow_by_what_is_between_its_pieces() {
+    let mut talk = Talk::new(Kind::Frames);
+    talk.raw(&frame(0x01, b"{"));
+    let pings = [frame(0x89, &[b'x'; 100]), frame(0x00, b" ")].concat().repeat(1000);
+    for _ in 0..4 {
+        talk.raw(&pings);
+        talk.control.clear();
+    }
+    assert!(!talk.is_over());
+    let held = talk.shards.held(talk.line);
+    assert!(held < 16 * 1024, "{held} bytes for four thousand");
+    talk.raw(&pings);
+    assert_eq!(close_code(&talk), Some(1008), "so many pieces are no message");
+}
+
+#[test]
 fn whoever_breaks_the_rules_is_told_which() {
     let long = vec![b' '; (1 << 20) + 1];
     for (bytes, code) in [
@@ -191,6 +207,19 @@ fn a_quiet_peer_is_pinged_and_a_dead_one_is_let_go() {
         assert_eq!(talk.raw(&frame(TEXT, &echo(1, "x"))).len(), 1);
     }
     assert!(talk.control.is_empty());
+}
+
+#[test]
+fn pings_do_not_buy_time_for_half_a_message() {
+    let mut talk = Talk::new(Kind::Frames);
+    talk.raw(&frame(0x01, b"{"));
+    for _ in 0..3 {
+        talk.pass(9_000);
+        talk.raw(&frame(0x89, b""));
+        assert!(!talk.is_over());
+    }
+    talk.pass(9_000);
+    assert!(talk.is_over(), "body_timeout counts from its first byte");
 }
 
 #[test]

@@ -208,6 +208,11 @@ impl Connection {
         !(is_busy && self.held.len() >= HELD_WHILE_BUSY_BYTES_MAX)
     }
 
+    /// Bytes that have arrived and wait for more.
+    pub fn held_bytes(&self) -> usize {
+        self.held.len()
+    }
+
     /// Whether a stream is attached that may have news when the task wakes.
     pub fn has_call(&self) -> bool {
         self.attached.is_some() || self.channel.as_ref().is_some_and(|channel| channel.is_waiting())
@@ -297,6 +302,10 @@ impl Connection {
             }
         }
         block.truncate(filled);
+        if let (Framing::Messages(messages), Some(rest)) = (&mut self.framing, block.get_mut(used..)) {
+            let gap = messages.compact(rest);
+            block.truncate(filled - gap);
+        }
         // All that arrived has been answered, so a drain owes nobody anything.
         if used == filled && self.drain == Drain::Draining && matches!(self.framing, Framing::Head(_)) {
             self.finish();

@@ -6,12 +6,12 @@ use crate::pipeline::respond::Carriage;
 use crate::pipeline::snapshot::{Speech, WebSocket};
 use crate::wire::lines::{LineStep, LineTooLong, Lines};
 use crate::wire::prefixed::{self, PREFIX_BYTES, PrefixedError, PrefixedStep};
-use crate::wire::websocket::decode::{Decoder, Limits, Step};
+use crate::wire::websocket::decode::{Decoder, MessageLimits, Step};
 
 /// What is skipped of a message too long before the connection ends: the message, if it is not much longer than allowed.
 const SKIPPED_PER_ALLOWED: u64 = 4;
 /// Frames of one message.
-const FRAGMENTS_MAX: u32 = 1024;
+const FRAGMENTS_MAX: u32 = 4096;
 /// RFC 6455 7.4.1: the message is too big.
 const TOO_BIG: u16 = 1009;
 /// RFC 6455 7.4.1: the peer broke the rules.
@@ -96,7 +96,7 @@ impl Messages {
 
     /// How a connection goes on after it was upgraded.
     pub fn upgraded(websocket: &WebSocket, message_bytes_max: usize) -> Self {
-        Self::Frames(Decoder::new(Limits {
+        Self::Frames(Decoder::new(MessageLimits {
             message_bytes_max,
             frame_bytes_max: websocket.frame_bytes_max.min(message_bytes_max),
             fragments_max: FRAGMENTS_MAX,
@@ -114,6 +114,15 @@ impl Messages {
             Self::Lines { skip_max, .. } => skip_max.is_some(),
             Self::Prefixed { skip } => *skip > 0,
             Self::Frames(decoder) => decoder.is_inside_message(),
+        }
+    }
+
+    /// Closes the gaps in an incomplete message at the front of `input`; by how many bytes it is shorter then. Without
+    /// this a peer could have the heads of fragments and its pings between them held for ever.
+    pub fn compact(&mut self, input: &mut [u8]) -> usize {
+        match self {
+            Self::Frames(decoder) => decoder.compact(input),
+            Self::Lines { .. } | Self::Prefixed { .. } => 0,
         }
     }
 

@@ -7,7 +7,7 @@ use super::frame::{FrameHead, Opcode, decode_head, may_be_sent, turn_mask, unmas
 
 /// What one incoming message may cost. The rate of control frames is not bounded here: each is a step that is seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct MessageLimits {
     /// Bytes of a message, all its fragments together.
     pub message_bytes_max: usize,
     /// Bytes of payload in one frame.
@@ -16,7 +16,7 @@ pub struct Limits {
     pub fragments_max: u32,
 }
 
-impl Default for Limits {
+impl Default for MessageLimits {
     fn default() -> Self {
         Self { message_bytes_max: 10 * 1024 * 1024, frame_bytes_max: 10 * 1024 * 1024, fragments_max: 4096 }
     }
@@ -107,7 +107,7 @@ enum Stage {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Decoder {
-    limits: Limits,
+    limits: MessageLimits,
     stage: Stage,
     read: usize,
     write: usize,
@@ -120,7 +120,7 @@ pub struct Decoder {
 
 impl Decoder {
     /// Starts at the first byte after the opening handshake.
-    pub const fn new(limits: Limits) -> Self {
+    pub const fn new(limits: MessageLimits) -> Self {
         Self { limits, stage: Stage::Head, read: 0, write: 0, frames: 0, start: 0, unfinished: 0 }
     }
 
@@ -128,8 +128,8 @@ impl Decoder {
     /// the last `NeedMore`, or shrunk by [`Self::compact`].
     ///
     /// # Errors
-    /// At the first byte that makes it certain, however the bytes were cut, save that a frame's first two bytes are
-    /// judged together and a control frame as a whole; the same fault again after that.
+    /// At the first byte that makes it certain, however the bytes were cut, save that a frame's place among the others
+    /// is judged when its head is whole, and a Close when all of it is; the same fault again after that.
     pub fn decode(&mut self, input: &mut [u8]) -> Result<Step, Fault> {
         loop {
             let step = match self.stage {
@@ -147,8 +147,9 @@ impl Decoder {
         }
     }
 
-    /// Closes the gap between the text so far and what was not yet looked at, so that a message in many fragments is
-    /// held without their heads. Payloads of earlier steps are lost.
+    /// Closes the gap between the text so far and what was not yet looked at. Who keeps the bytes of an incomplete
+    /// message calls this, or heads and control frames pile up between its fragments; with it they are never more than
+    /// a message, two heads and a control frame. Payloads of earlier steps are lost.
     ///
     /// Returns by how many bytes the input shrank; the caller truncates it by as much.
     pub fn compact(&mut self, input: &mut [u8]) -> usize {
@@ -254,8 +255,13 @@ impl Decoder {
         }
         let message =
             Step::Message { start: usize::from(self.start), bytes: self.text_bytes(), consumed: self.read };
-        (self.read, self.write, self.start, self.frames) = (0, 0, 0, 0);
+        self.forget();
         Ok(message)
+    }
+
+    /// Nothing of what was read is needed any longer.
+    const fn forget(&mut self) {
+        (self.read, self.write, self.start, self.frames) = (0, 0, 0, 0);
     }
 
     fn take_control(&mut self, input: &mut [u8], head: FrameHead) -> Result<Step, Fault> {
@@ -278,6 +284,7 @@ impl Decoder {
             Opcode::Close | Opcode::Continuation | Opcode::Text | Opcode::Binary => {
                 let code = decode_close(payload)?;
                 self.stage = Stage::Closed;
+                self.forget();
                 let code_bytes = if code.is_some() { 2 } else { 0 };
                 Ok(Step::Close { code, start: start + code_bytes, bytes: bytes - code_bytes, consumed: end })
             }

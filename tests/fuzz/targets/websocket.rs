@@ -5,18 +5,20 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use mcpring::wire::websocket::decode::{Decoder, Limits, Step};
+use mcpring::wire::websocket::decode::{Decoder, MessageLimits, Step};
 use mcpring::wire::websocket::fault::Fault;
 use mcpring::wire::websocket::frame::{CONTROL_BYTES_MAX, HEAD_BYTES_MAX, may_be_sent};
 
 /// Small, so that short inputs reach every limit.
-const LIMITS: Limits = Limits { message_bytes_max: 256, frame_bytes_max: 160, fragments_max: 8 };
-const AMPLE: Limits = Limits { message_bytes_max: 1 << 16, frame_bytes_max: 1 << 16, fragments_max: 1 << 16 };
+const LIMITS: MessageLimits =
+    MessageLimits { message_bytes_max: 256, frame_bytes_max: 160, fragments_max: 8 };
+const AMPLE: MessageLimits =
+    MessageLimits { message_bytes_max: 1 << 16, frame_bytes_max: 1 << 16, fragments_max: 1 << 16 };
 
 /// A step's kind, its payload and the code of a close.
 type Said = (char, Vec<u8>, Option<u16>);
 
-fn hear(input: &[u8], step: usize, compacting: bool, limits: Limits) -> (Vec<Said>, Option<Fault>) {
+fn hear(input: &[u8], step: usize, compacting: bool, limits: MessageLimits) -> (Vec<Said>, Option<Fault>) {
     let mut decoder = Decoder::new(limits);
     let (mut held, mut said) = (Vec::new(), Vec::new());
     for piece in input.chunks(step) {

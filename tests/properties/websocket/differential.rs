@@ -11,10 +11,10 @@ use proptest::prelude::*;
 use tungstenite::error::{Error, ProtocolError};
 use tungstenite::protocol::{Message, Role, WebSocket, WebSocketConfig};
 
-use super::{Conversation, Heard, Limits, cuts, frames_like, hear};
+use super::{Conversation, Heard, MessageLimits, cuts, frames_like, hear};
 
 /// No bound on fragments: the other one has none.
-const LIMITS: Limits = Limits { fragments_max: u32::MAX, ..super::LIMITS };
+const LIMITS: MessageLimits = MessageLimits { fragments_max: u32::MAX, ..super::LIMITS };
 
 /// Gives what there is to read and forgets what is written.
 struct Tape(Cursor<Vec<u8>>);

@@ -3,15 +3,17 @@
 
 mod differential;
 
-use mcpring::wire::websocket::decode::{Decoder, Limits, Step};
+use mcpring::wire::websocket::decode::{Decoder, MessageLimits, Step};
 use mcpring::wire::websocket::fault::Fault;
 use mcpring::wire::websocket::frame::{CONTROL_BYTES_MAX, HEAD_BYTES_MAX};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 /// Small enough that generated input reaches every limit.
-const LIMITS: Limits = Limits { message_bytes_max: 300, frame_bytes_max: 200, fragments_max: 12 };
-const AMPLE: Limits = Limits { message_bytes_max: 1 << 20, frame_bytes_max: 1 << 20, fragments_max: 1 << 20 };
+const LIMITS: MessageLimits =
+    MessageLimits { message_bytes_max: 300, frame_bytes_max: 200, fragments_max: 12 };
+const AMPLE: MessageLimits =
+    MessageLimits { message_bytes_max: 1 << 20, frame_bytes_max: 1 << 20, fragments_max: 1 << 20 };
 
 /// What a connection said.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +28,7 @@ enum Heard {
 type Conversation = (Vec<Heard>, Option<Fault>);
 
 /// Feeds `input` in pieces, closing gaps as told.
-fn hear(input: &[u8], cuts: &[usize], compacting: bool, limits: Limits) -> Conversation {
+fn hear(input: &[u8], cuts: &[usize], compacting: bool, limits: MessageLimits) -> Conversation {
     let mut decoder = Decoder::new(limits);
     let (mut held, mut heard, mut arrived) = (Vec::new(), Vec::new(), 0);
     for cut in cuts.iter().copied().chain([input.len()]) {

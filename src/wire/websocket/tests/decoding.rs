@@ -4,7 +4,8 @@
 use super::super::frame::{may_be_sent, turn_mask, unmask};
 use super::*;
 
-const LIMITS: Limits = Limits { message_bytes_max: 200, frame_bytes_max: 150, fragments_max: 3 };
+const LIMITS: MessageLimits =
+    MessageLimits { message_bytes_max: 200, frame_bytes_max: 150, fragments_max: 3 };
 
 #[test]
 fn is_small() {
@@ -130,6 +131,10 @@ fn hears_nothing_after_a_close() {
     assert_eq!(decoder.decode(&mut input), Ok(close));
     assert_eq!(decoder.decode(&mut []), Ok(Step::NeedMore));
     assert_eq!(decoder.decode(&mut input[11..]), Err(Fault::AfterClose));
+    let mut decoder = Decoder::new(LIMITS);
+    let mut input = [frame(0x01, "cut"), frame(0x88, ""), frame(0x80, "off")].concat();
+    assert_eq!(decoder.decode(&mut input), Ok(Step::Close { code: None, start: 15, bytes: 0, consumed: 15 }));
+    assert_eq!((decoder.is_inside_message(), decoder.compact(&mut input[15..])), (false, 0));
 }
 
 #[test]

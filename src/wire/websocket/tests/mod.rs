@@ -6,7 +6,7 @@ mod decoding;
 mod autobahn;
 mod encoding;
 
-use super::decode::{Decoder, Limits, Step};
+use super::decode::{Decoder, MessageLimits, Step};
 use super::fault::Fault;
 
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
@@ -46,7 +46,7 @@ fn close(code: u16, reason: impl AsRef<[u8]>) -> Vec<u8> {
 }
 
 /// Everything heard up to a close or a fault; the bytes arrive `step` at a time, with or without closing gaps.
-fn hear_in(input: &[u8], step: usize, compacting: bool, limits: Limits) -> Vec<Heard> {
+fn hear_in(input: &[u8], step: usize, compacting: bool, limits: MessageLimits) -> Vec<Heard> {
     let mut decoder = Decoder::new(limits);
     let (mut held, mut heard) = (Vec::new(), Vec::new());
     for piece in input.chunks(step) {
@@ -89,7 +89,7 @@ fn hear_in(input: &[u8], step: usize, compacting: bool, limits: Limits) -> Vec<H
 
 /// The same however the bytes arrive.
 #[track_caller]
-fn hear_with(input: &[u8], limits: Limits) -> Vec<Heard> {
+fn hear_with(input: &[u8], limits: MessageLimits) -> Vec<Heard> {
     let whole = hear_in(input, usize::MAX, false, limits);
     let steps: &[usize] = if input.len() < 4096 { &[1, 2, 3, 7, 64] } else { &[997, 4096] };
     for (step, compacting) in steps.iter().flat_map(|step| [(*step, false), (*step, true)]) {
@@ -100,7 +100,7 @@ fn hear_with(input: &[u8], limits: Limits) -> Vec<Heard> {
 
 #[track_caller]
 fn check(frames: &[Vec<u8>], expect: &[Heard]) {
-    assert_eq!(hear_with(&frames.concat(), Limits::default()), expect);
+    assert_eq!(hear_with(&frames.concat(), MessageLimits::default()), expect);
 }
 
 /// The frames say `before` and end in `fault`.

@@ -242,11 +242,23 @@ fn whoever_ends_its_half_gets_what_its_transport_allows() {
 }
 
 #[test]
+fn half_a_message_is_none() {
+    in_every_way(|mut talk, _| {
+        talk.end_inside();
+        let outcome = match outcomes(talk.way).half_closed {
+            Finished => Left(None),
+            as_ever @ (Told(_) | Left(_)) => as_ever,
+        };
+        meets(talk, outcome);
+    });
+}
+
+#[test]
 fn whoever_dies_in_the_middle_of_a_message_leaves_nothing_behind() {
     let counters = in_every_way(|mut talk, place| {
         let way = talk.way;
         talk.begin(4, 1000, 20);
-        talk.tear();
+        talk.tear_inside();
         let mut next = Talk::open(place, way);
         next.echo("unharmed");
         next.close();

@@ -71,15 +71,18 @@ impl Peer for Frames {
         self.socket.flush().unwrap();
     }
 
-    fn tear_inside(self: Box<Self>, message: &[u8]) {
+    fn send_half(&mut self, message: &[u8]) {
         // One frame, its length in two bytes, under a mask of zeros.
         let mut bytes = vec![0x81, 0x80 | 126];
         bytes.extend_from_slice(&u16::try_from(message.len()).unwrap().to_be_bytes());
         bytes.extend_from_slice(&[0; 4]);
         bytes.extend_from_slice(&message[..message.len() / 2]);
-        let mut wire = self.socket.into_inner();
+        let wire = self.socket.get_mut();
         wire.write_all(&bytes).unwrap();
         wire.flush().unwrap();
-        wire.tear();
+    }
+
+    fn tear(self: Box<Self>) {
+        self.socket.into_inner().tear();
     }
 }

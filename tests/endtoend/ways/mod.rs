@@ -133,8 +133,10 @@ pub(crate) trait Peer {
     fn close(&mut self) {
         self.end_half();
     }
-    /// Dies in the middle of a message.
-    fn tear_inside(self: Box<Self>, message: &[u8]);
+    /// Sends the first half of a message.
+    fn send_half(&mut self, message: &[u8]);
+    /// Dies.
+    fn tear(self: Box<Self>);
 }
 
 /// How to connect to one listener.

@@ -15,6 +15,8 @@ pub(crate) struct Pair {
     client: Client,
     events: Events,
     endpoint: String,
+    /// A post that is not whole.
+    half: Option<Client>,
     /// What a post was answered with that was not taken.
     refused: VecDeque<Value>,
 }
@@ -31,7 +33,7 @@ impl Pair {
         assert!(head.starts_with("HTTP/1.1 200 ") && head.contains("text/event-stream"), "{head}");
         let (event, endpoint) = events.next(&mut client).unwrap();
         assert!(event.contains("event: endpoint"), "{event}");
-        Self { dial, client, events, endpoint, refused: VecDeque::new() }
+        Self { dial, client, events, endpoint, half: None, refused: VecDeque::new() }
     }
 
     fn encode(&self, endpoint: &str, message: &[u8]) -> Vec<u8> {
@@ -76,14 +78,22 @@ impl Peer for Pair {
     }
 
     fn end_half(&mut self) {
+        if let Some(half) = &mut self.half {
+            half.end_half();
+            assert!(half.is_closed(), "half a message was answered");
+        }
         self.client.end_half();
     }
 
-    fn tear_inside(self: Box<Self>, message: &[u8]) {
+    fn send_half(&mut self, message: &[u8]) {
         let mut client = self.dial.connect();
         let bytes = self.encode(&self.endpoint, message);
         client.send(&bytes[..bytes.len() - message.len() / 2]);
-        client.tear();
+        self.half = Some(client);
+    }
+
+    fn tear(self: Box<Self>) {
+        self.half.into_iter().for_each(Client::tear);
         self.client.tear();
     }
 }

@@ -70,9 +70,12 @@ impl Peer for Pipe {
         self.client.end_half();
     }
 
-    fn tear_inside(mut self: Box<Self>, message: &[u8]) {
+    fn send_half(&mut self, message: &[u8]) {
         let bytes = self.encode(message);
         self.client.send(&bytes[..bytes.len() / 2]);
+    }
+
+    fn tear(self: Box<Self>) {
         self.client.tear();
     }
 }

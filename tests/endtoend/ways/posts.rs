@@ -187,11 +187,14 @@ impl Peer for Posts {
         self.exchanges.retain(|exchange| exchange.id.is_some());
     }
 
-    fn tear_inside(self: Box<Self>, message: &[u8]) {
+    fn send_half(&mut self, message: &[u8]) {
         let mut client = self.dial.connect();
         let bytes = self.encode(message);
         client.send(&bytes[..bytes.len() - message.len() / 2]);
-        client.tear();
+        self.exchanges.push(Exchange { client, id: None, state: State::Owed });
+    }
+
+    fn tear(self: Box<Self>) {
         self.exchanges.into_iter().for_each(|exchange| exchange.client.tear());
     }
 }

@@ -140,10 +140,18 @@ impl Talk {
         }
     }
 
-    /// Dies in the middle of a message.
-    pub(crate) fn tear(self) {
+    /// Ends its half in the middle of a message.
+    pub(crate) fn end_inside(&mut self) {
         let (message, _) = self.request_of(1000);
-        self.peer.tear_inside(message.to_string().as_bytes());
+        self.peer.send_half(message.to_string().as_bytes());
+        self.peer.end_half();
+    }
+
+    /// Dies in the middle of a message.
+    pub(crate) fn tear_inside(mut self) {
+        let (message, _) = self.request_of(1000);
+        self.peer.send_half(message.to_string().as_bytes());
+        self.peer.tear();
         if let Some(server) = self.own {
             ended(server);
         }

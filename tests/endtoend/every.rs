@@ -113,13 +113,12 @@ fn a_call_is_answered_and_a_goodbye_too() {
 #[test]
 fn what_finishes_first_is_answered_first() {
     in_every_way(|mut talk, _| {
-        talk.call(2, countdown(1, 60));
-        talk.call(3, countdown(1, 30));
+        talk.call(2, countdown(1000, 10_000));
         talk.echo("at once");
-        for id in [3, 2] {
-            let answer = talk.hear();
-            assert!(answer["id"] == id && has_text(&answer, "done"), "{answer}");
-        }
+        talk.call(3, countdown(1, 10));
+        let answer = talk.hear();
+        assert!(answer["id"] == 3 && has_text(&answer, "done"), "{answer}");
+        talk.cancel(2);
         talk.close();
     });
 }
@@ -154,12 +153,14 @@ fn what_is_cancelled_is_not_heard_of_again() {
         talk.call(8, countdown(1, 120));
         let mut answer = talk.hear();
         while answer["method"] == "notifications/progress" {
-            // Those that were on their way.
-            assert!(answer["params"]["progress"].as_f64() < Some(4.0), "{answer}");
             answer = talk.hear();
         }
         assert!(answer["id"] == 8 && has_text(&answer, "done"), "{answer}");
-        talk.close();
+        let is_http = talk.way.transport == Transport::Http;
+        let rest = talk.close_hearing();
+        // On a connection of its own there may be reports from before.
+        let may_be = |told: &Value| is_http && told["method"] == "notifications/progress";
+        assert!(rest.iter().all(may_be), "{rest:?}");
     });
     let shared = ways().iter().filter(|way| way.transport != Transport::Stdio).count();
     assert_eq!(counters["dispatch.cancelled"], shared, "{counters}");
@@ -234,9 +235,9 @@ fn whoever_breaks_the_rules_of_the_transport_is_refused() {
 #[test]
 fn whoever_ends_its_half_gets_what_its_transport_allows() {
     in_every_way(|mut talk, _| {
-        talk.call(3, countdown(1, 40));
-        talk.end_half();
         let outcome = outcomes(talk.way).half_closed;
+        talk.call(3, countdown(1, if matches!(outcome, Finished) { 40 } else { 10_000 }));
+        talk.end_half();
         meets(talk, outcome);
     });
 }

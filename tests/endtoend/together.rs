@@ -219,8 +219,8 @@ fn each_listener_has_limits_of_its_own() {
     let slow = message(1, "x", Some(KEY))
         .replace(r#""echo""#, r#""countdown""#)
         .replace(r#"{"message":"x"}"#, r#"{"steps":1,"interval_ms":50}"#);
-    one.send(format!("{slow}\n").as_bytes());
-    let refused = one.line(&message(2, "x", None));
+    // In one write, so that the second is there while the first is under way.
+    let refused = one.line(&format!("{slow}\n{}", message(2, "x", None)));
     assert_eq!((&refused["id"], error_code(&refused)), (&json!(2), 429));
     assert_eq!(one.next_line()["id"], 1);
     assert_eq!(one.line(&message(3, "x", None))["id"], 3);

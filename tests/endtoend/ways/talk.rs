@@ -125,11 +125,23 @@ impl Talk {
     }
 
     /// Says goodbye, and hears nothing but the server's.
-    pub(crate) fn close(mut self) {
+    pub(crate) fn close(self) {
+        assert_eq!(self.close_hearing(), [] as [Value; 0]);
+    }
+
+    /// Says goodbye, and returns what is heard before the server's.
+    pub(crate) fn close_hearing(mut self) -> Vec<Value> {
         self.peer.close();
-        let code = (self.way.transport == Transport::WebSocket).then_some(1000);
-        assert_eq!(self.next(), Heard::End(code));
+        let mut heard = Vec::new();
+        let end = loop {
+            match self.next() {
+                Heard::Message(message) => heard.push(message),
+                Heard::End(code) => break code,
+            }
+        };
+        assert_eq!(end, (self.way.transport == Transport::WebSocket).then_some(1000));
         self.leave();
+        heard
     }
 
     /// The connection is over; so is a process that was there for it alone.

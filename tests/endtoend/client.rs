@@ -13,13 +13,11 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use serde_json::Value;
 
 use crate::server::{KEY, PATIENCE};
-
-pub(crate) trait Stream: Read + Write {}
-impl<T: Read + Write> Stream for T {}
+use crate::wire::Wire;
 
 /// One connection.
 pub(crate) struct Client {
-    stream: Box<dyn Stream>,
+    stream: Wire,
     read: Vec<u8>,
 }
 
@@ -73,19 +71,27 @@ pub(crate) fn secure(
 }
 
 impl Client {
+    pub(crate) fn on(stream: Wire) -> Self {
+        Self { stream, read: Vec::new() }
+    }
+
     pub(crate) fn plain(port: u16) -> Self {
-        Self { stream: Box::new(socket(port)), read: Vec::new() }
+        Self::on(Wire::Tcp(socket(port)))
     }
 
     pub(crate) fn unix(path: &Path) -> Self {
         let stream = UnixStream::connect(path).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        Self { stream: Box::new(stream), read: Vec::new() }
+        Self::on(Wire::Unix(stream))
     }
 
     /// Sends a message and reads the next line.
     pub(crate) fn line(&mut self, message: &str) -> Value {
         self.send(format!("{message}\n").as_bytes());
+        self.next_line()
+    }
+
+    pub(crate) fn next_line(&mut self) -> Value {
         let end = loop {
             match self.read.iter().position(|byte| *byte == b'\n') {
                 Some(at) => break at,
@@ -99,13 +105,16 @@ impl Client {
     pub(crate) fn prefixed(&mut self, message: &str) -> Value {
         self.send(&u32::try_from(message.len()).unwrap().to_be_bytes());
         self.send(message.as_bytes());
+        self.next_prefixed()
+    }
+
+    pub(crate) fn next_prefixed(&mut self) -> Value {
         let length = u32::from_be_bytes(self.take(4).try_into().unwrap());
         serde_json::from_slice(&self.take(usize::try_from(length).unwrap())).unwrap()
     }
 
     pub(crate) fn tls(port: u16, name: &str, certificate: &Path) -> Self {
-        let stream = secure(port, name, trust(certificate)).unwrap();
-        Self { stream: Box::new(stream), read: Vec::new() }
+        Self::on(Wire::Tls(Box::new(secure(port, name, trust(certificate)).unwrap())))
     }
 
     pub(crate) fn send(&mut self, bytes: &[u8]) {
@@ -121,16 +130,10 @@ impl Client {
 
     /// The next answer; nothing when the server closes before one begins.
     pub(crate) fn answer(&mut self) -> Option<Answer> {
-        let end = loop {
-            if let Some(at) = self.read.windows(4).position(|window| window == b"\r\n\r\n") {
-                break at + 4;
-            }
-            if !self.fill() {
-                assert!(self.read.is_empty(), "half an answer: {}", String::from_utf8_lossy(&self.read));
-                return None;
-            }
-        };
-        let head = String::from_utf8(self.read.drain(..end).collect()).unwrap();
+        if self.is_closed() {
+            return None;
+        }
+        let head = self.head();
         let status = head[9..12].parse().unwrap();
         let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
         let body = match length {
@@ -141,12 +144,27 @@ impl Client {
         Some(Answer { status, head, body })
     }
 
+    /// Sends nothing more, and may read on.
+    pub(crate) fn end_half(&mut self) {
+        self.stream.end_half();
+    }
+
+    /// Is gone without a word.
+    pub(crate) fn tear(self) {
+        self.stream.tear();
+    }
+
+    /// What is below, for another reader, and what has been read already.
+    pub(crate) fn into_parts(self) -> (Wire, Vec<u8>) {
+        (self.stream, self.read)
+    }
+
     /// Whether the server has closed, reading nothing more before that.
     pub(crate) fn is_closed(&mut self) -> bool {
         self.read.is_empty() && !self.fill()
     }
 
-    fn take(&mut self, bytes: usize) -> Vec<u8> {
+    pub(crate) fn take(&mut self, bytes: usize) -> Vec<u8> {
         while self.read.len() < bytes {
             assert!(self.fill(), "closed in the middle of a body");
         }

@@ -1,9 +1,12 @@
 //! The real binary on loopback: serving with and without TLS, reload, drain, refusals, limits.
 //! Never: a fixed port, a wait for time to pass; every wait is for a line, a byte or an end.
-//! Next: `server` for starting one, `serving`, `life`, `listeners` and `stdio` for what must hold.
+//! Next: `server` for starting one, `serving`, `life`, `listeners` and `stdio` for what must hold;
+//! `every` for what must hold in every way there is to reach it.
 
 #[cfg(test)]
 mod server;
+#[cfg(test)]
+mod wire;
 #[cfg(test)]
 mod client;
 #[cfg(test)]
@@ -18,3 +21,9 @@ mod sessions;
 mod listeners;
 #[cfg(test)]
 mod stdio;
+#[cfg(test)]
+mod ways;
+#[cfg(test)]
+mod every;
+#[cfg(test)]
+mod together;

@@ -2,7 +2,7 @@
 //!
 //! The module list below is in reading order: what a request passes first stands first. The map with the
 //! tenets, the path table and the recipes is `src/ARCHITECTURE.md`; why things are as they are, `src/DECISIONS.md`.
-//! Next: [`tools`] for writing a tool, [`pipeline`] for the request path.
+//! Next: [`App`] for a server of one's own, [`tools`] for the guide to what it offers, [`pipeline`] for the request path.
 
 pub mod control;
 pub mod shard;

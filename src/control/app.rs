@@ -32,7 +32,7 @@ use crate::tools::{Catalog, Prompt, Registry, RegistryError, Resource, ResourceT
 pub struct App {
     server: Server,
     registry: Registry,
-    error: Option<RegistryError>,
+    errors: Vec<RegistryError>,
 }
 
 impl App {
@@ -41,7 +41,7 @@ impl App {
         Self {
             server: Server { name: name.to_owned(), version: version.to_owned(), instructions: None },
             registry: Registry::default(),
-            error: None,
+            errors: Vec::new(),
         }
     }
 
@@ -77,9 +77,7 @@ impl App {
     }
 
     fn with(mut self, register: impl FnOnce(&mut Registry) -> Result<(), RegistryError>) -> Self {
-        if let Err(error) = register(&mut self.registry) {
-            self.error.get_or_insert(error);
-        }
+        self.errors.extend(register(&mut self.registry).err());
         self
     }
 
@@ -105,9 +103,11 @@ impl App {
     /// }
     /// ```
     pub fn main_with(self, start: impl FnOnce(&Catalog)) -> ExitCode {
-        let Self { server, registry, error } = self;
-        if let Some(error) = error {
-            return refuse(&[Problem::error("E0362", error.to_string()).exit(Exit::Configuration)]);
+        let Self { server, registry, errors } = self;
+        if !errors.is_empty() {
+            let problem =
+                |error: &RegistryError| Problem::error("E0362", error.to_string()).exit(Exit::Configuration);
+            return refuse(&errors.iter().map(problem).collect::<Vec<_>>());
         }
         let catalog = Catalog::new(registry);
         start(&catalog);

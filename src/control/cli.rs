@@ -13,9 +13,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::app::Product;
 use super::config::checked::{self, Config, ListenerSecurity};
-use super::config::{self, Colour, Loaded, Problems, Severity, Source};
+use super::config::{self, Colour, Finding, Loaded, Problems, Severity, Source};
 use super::options::{Audience, Check, DevOptions, Format, RunOptions, Shards};
-use super::{dev, process, stdio};
+use super::problem::Problem;
+use super::publish::inspect;
+use super::{dev, moment, process, stdio};
 use crate::shard::driver;
 
 /// sysexits EX_CONFIG: the configuration is refused.
@@ -253,7 +255,15 @@ fn check_configuration(validate: &Validate, product: &Product) -> ExitCode {
             if product.offers_something() {
                 warnings.excuse_empty_native();
             }
-            if validate.format == Format::Text {
+            if !validate.no_environment {
+                // Files that can be read may still hold what no start accepts.
+                for (setting, problem) in inspect(&config, &product.catalog.registry(), moment::unix_now_s())
+                {
+                    let Problem { code, what: message, notes, help, .. } = problem;
+                    warnings.add(Finding { code, setting, message, notes, help });
+                }
+            }
+            if validate.format == Format::Text && warnings.count(Severity::Error) == 0 {
                 print(&stages(&config, &source, validate.no_environment));
             }
             verdict(validate, &warnings)

@@ -73,7 +73,18 @@ impl Offer {
             Ok(())
         });
         let enabled = enabled.and_then(|()| self.enable_sets(old, new));
-        enabled.map_err(|error| Problem::error("E0360", format!("native.enable: {error}")))
+        enabled.map_err(|error| {
+            let problem = Problem::error("E0360", format!("native.enable: {error}"));
+            match error {
+                RegistryError::Duplicate(name) => problem
+                    .help(format!("the program has a tool \"{name}\" of its own: leave the native one out")),
+                RegistryError::Name(_)
+                | RegistryError::Uri(_)
+                | RegistryError::Schema { .. }
+                | RegistryError::Malformed { .. }
+                | RegistryError::Unknown { .. } => problem,
+            }
+        })
     }
 
     /// What is registered as a whole, and stays.

@@ -108,6 +108,34 @@ pub fn load_materials(config: &Config, kept: &mut Kept, now_s: i64) -> Result<Ma
     }
 }
 
+/// What a start would stumble over in what a configuration names, each with its setting: certificates, keys, tools.
+/// Nothing is kept of it.
+pub fn inspect(config: &Config, offered: &Registry, now_s: i64) -> Vec<(String, Problem)> {
+    let (mut found, mut tickets) = (Vec::new(), Tickets::default());
+    for profile in &config.tls {
+        let (mut identities, before) = (Vec::new(), found.len());
+        for (index, files) in profile.certificates.iter().enumerate() {
+            let setting = || format!("tls.{}.certificates[{index}]", profile.name);
+            match load_identity(&profile.name, files, now_s) {
+                Ok(identity) => identities.push(identity),
+                Err(problems) => found.extend(problems.into_iter().map(|problem| (setting(), problem))),
+            }
+        }
+        if found.len() == before {
+            let built = build_server_config(profile, &identities, &mut tickets);
+            found.extend(built.err().map(|problem| (format!("tls.{}", profile.name), problem)));
+        }
+    }
+    if let Some(settings) = &config.api_key {
+        let problems = load_keys(settings, &config.roles, role_bits(&config.anonymous_roles)).err().unwrap_or_default();
+        let setting = || "auth.api_key.keys_file".to_owned();
+        found.extend(problems.into_iter().map(|problem| (setting(), problem)));
+    }
+    let enabled = Offer::new(Catalog::new(offered.clone())).enable(&[], &config.native);
+    found.extend(enabled.err().map(|problem| ("native.enable".to_owned(), problem)));
+    found
+}
+
 /// The facts of one certificate.
 pub fn fact(profile: &str, identity: &Identity) -> CertificateFact {
     let name = identity.names.first().cloned().unwrap_or_else(|| "(no DNS name)".to_owned());

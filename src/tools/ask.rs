@@ -96,7 +96,7 @@ impl Capabilities {
 }
 
 /// One question.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Ask {
     /// The user fills in a form.
     Form {

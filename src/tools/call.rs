@@ -87,9 +87,23 @@ impl<'c> Call<'c> {
 
 /// The part of simd-json's message that speaks of the arguments rather than of the parser.
 fn describe(error: &simd_json::Error) -> String {
-    if let simd_json::ErrorType::Serde(message) = error.error() {
-        message.clone()
-    } else {
-        format!("{:?}", error.error())
-    }
+    use simd_json::ErrorType;
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the library's list; its own names serve for the rest"
+    )]
+    let expected = match error.error() {
+        ErrorType::Serde(message) => return message.clone(),
+        ErrorType::ExpectedArray => "an array",
+        ErrorType::ExpectedBoolean => "true or false",
+        ErrorType::ExpectedFloat | ErrorType::ExpectedNumber => "a number",
+        ErrorType::ExpectedInteger | ErrorType::ExpectedSigned | ErrorType::ExpectedUnsigned => {
+            "an integer within the range of its type"
+        }
+        ErrorType::ExpectedMap => "an object",
+        ErrorType::ExpectedNull => "null",
+        ErrorType::ExpectedString => "a string",
+        other => return format!("{other:?}"),
+    };
+    format!("{expected} was expected")
 }

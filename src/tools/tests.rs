@@ -174,6 +174,19 @@ fn arguments_and_results_are_checked_by_the_tool() {
 }
 
 #[test]
+fn an_integer_that_does_not_fit_its_type_is_refused_by_the_schema() {
+    let mut registry = Registry::default();
+    registry.register(sum("sum")).unwrap();
+    let (_, tool) = registry.find("sum").unwrap();
+    let schema: Json = serde_json::from_str(tool.input_schema_text()).unwrap();
+    assert_eq!(schema["properties"]["a"]["minimum"], i32::MIN);
+    assert_eq!(schema["properties"]["a"]["maximum"], i32::MAX);
+    let loose = sum("loose").input_schema(r#"{"type":"object"}"#);
+    let refused = run(loose.action(), r#"{"a":3000000000,"b":1}"#, Subject::Tool).map(drop).unwrap_err();
+    assert!(format!("{refused:?}").contains("an integer within the range"), "{refused:?}");
+}
+
+#[test]
 fn what_can_not_be_offered_is_refused_when_registered() {
     let mut registry = Registry::default();
     let schema = |text: &str| sum("s").input_schema(text);

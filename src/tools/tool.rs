@@ -333,7 +333,9 @@ impl Compiled {
             .map_err(|error| SchemaError(format!("input schema: {error}")))?;
         // MCP 2026-07-28, tools: the root of an input schema is an object.
         if !input.is_object() {
-            return Err(SchemaError("input schema: the root must say \"type\": \"object\"".into()));
+            return Err(SchemaError(
+                "input schema: the root must say \"type\": \"object\", as that of a struct does".into(),
+            ));
         }
         let output = tool
             .output_schema

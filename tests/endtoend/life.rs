@@ -199,3 +199,29 @@ fn five_planted_mistakes_are_all_named_with_their_line_and_a_way_out() {
     assert_eq!(text.matches("error[E").count(), 5, "{text}");
     assert!(text.matches("help:").count() >= 5, "{text}");
 }
+
+#[test]
+fn validate_refuses_what_no_start_would_accept() {
+    let start = |change: &dyn Fn(&Folder), place: &str, word: &str| {
+        let folder = Folder::new();
+        change(&folder);
+        for arguments in [vec!["validate", "mcpring.toml"], vec!["run", "--check"]] {
+            let output = run(&folder, &arguments);
+            let text = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!(output.status.code(), Some(78), "{arguments:?}: {text}");
+            assert!(text.contains(word), "{arguments:?}: {text}");
+            let is_run = arguments.contains(&"run");
+            assert!(is_run || (text.contains(place) && text.contains("invalid (1 error")), "{text}");
+        }
+        assert_eq!(run(&folder, &["validate", "--no-environment"]).status.code(), Some(0));
+    };
+    let keys = "[[keys]]\nid = \"ci\"\nhash = \"SHA2-256(stdin)= 00\"\nroles = [\"all\"]\n";
+    start(&|folder| folder.write("keys.toml", keys), "mcpring.toml:", "keys.toml:3: `hash` must be");
+    start(&|folder| folder.write("localhost.crt", "nonsense"), "mcpring.toml:", "holds no certificate");
+    let other = |folder: &Folder| folder.write("localhost.crt", &read(folder, "other.crt"));
+    start(&other, "mcpring.toml:", "does not belong");
+}
+
+fn read(folder: &Folder, name: &str) -> String {
+    std::fs::read_to_string(folder.0.join(name)).unwrap()
+}

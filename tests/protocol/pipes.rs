@@ -51,6 +51,33 @@ fn a_stranger_sends_little() {
 }
 
 #[test]
+fn who_may_come_without_a_name_may_still_give_one() {
+    for kind in PIPES {
+        let mut talk = Talk::with(kind, |snapshot| {
+            reshape(snapshot, |listener| {
+                listener.admission = mcpring::pipeline::snapshot::Admission::AnonymousAllowed;
+            });
+        });
+        let refused = talk.say(&call(1, "echo", json!({"message": "a"}), None));
+        assert_eq!(reason(&refused[0]), "forbidden", "nobody has no roles here");
+        assert_eq!(text(&talk.say(&call(2, "echo", json!({"message": "b"}), Some(KEY)))[0]), "b");
+        assert_eq!(text(&talk.say(&call(3, "echo", json!({"message": "c"}), None))[0]), "c");
+        let wrong = talk.say(&call(4, "echo", json!({"message": "d"}), Some("wrong")));
+        assert_eq!(text(&wrong[0]), "d", "it is known by now");
+    }
+}
+
+#[test]
+fn garbage_of_strangers_is_not_read_for_long() {
+    let mut talk = Talk::new(Kind::Lines);
+    for _ in 0..3 {
+        assert!(!talk.is_over());
+        assert_eq!(talk.raw(b"{\n")[0]["error"]["code"], -32700);
+    }
+    assert!(talk.is_over());
+}
+
+#[test]
 fn everybody_pays_for_each_message() {
     for kind in PIPES {
         let mut talk = Talk::with(kind, |snapshot| {

@@ -210,6 +210,19 @@ fn a_quiet_peer_is_pinged_and_a_dead_one_is_let_go() {
 }
 
 #[test]
+fn pings_do_not_buy_time_for_half_a_message() {
+    let mut talk = Talk::new(Kind::Frames);
+    talk.raw(&frame(0x01, b"{"));
+    for _ in 0..3 {
+        talk.pass(9_000);
+        talk.raw(&frame(0x89, b""));
+        assert!(!talk.is_over());
+    }
+    talk.pass(9_000);
+    assert!(talk.is_over(), "body_timeout counts from its first byte");
+}
+
+#[test]
 fn a_server_that_stops_says_so() {
     let mut talk = Talk::new(Kind::Frames);
     talk.shards.drain();

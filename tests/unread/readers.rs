@@ -9,18 +9,19 @@ use std::time::{Duration, Instant};
 use mcpring::pipeline::authorize::Policy;
 use mcpring::pipeline::event::Count;
 use mcpring::pipeline::hub::listen::Change;
-use mcpring::pipeline::snapshot::{Security, SlowReader, Snapshot};
+use mcpring::pipeline::snapshot::{Listener, ListenerLimits, Security, SlowReader, Snapshot};
 use mcpring::shard::driver::{Driver, probe};
 use mcpring::shard::fleet::{Fleet, Settings, Socket};
-use mcpring::shard::listen::bind;
+use mcpring::shard::listen::{Options, bind};
 use mcpring::tools::{Registry, Resource};
 use rustix::net::{AddressFamily, SocketType, connect, socket, sockopt};
 
-use crate::fixture::{KEY, modern, post, role, snapshot_with};
+use crate::fixture::{KEY, listener, listener_limits, modern, post, role, snapshot_with};
 
 /// How long anything may take before a test gives up.
 const PATIENCE: Duration = Duration::from_secs(60);
 const SHARDS: usize = 2;
+const OPTIONS: Options = Options { backlog: 4096, keepalive: Duration::ZERO, mode: 0o600 };
 /// Messages a stream keeps.
 const KEPT: usize = 16;
 /// What is told last.
@@ -48,6 +49,14 @@ fn snapshot(change: impl FnOnce(&mut Snapshot)) -> Arc<Snapshot> {
         limits.event_buffer_size = KEPT;
         limits.send_timeout = Duration::from_secs(600);
         change(snapshot);
+        // Its one listener is bounded as the process is.
+        let limits = ListenerLimits {
+            connections_max: snapshot.limits.connections_max,
+            connections_per_ip_max: snapshot.limits.connections_per_ip_max,
+            send_timeout: snapshot.limits.send_timeout,
+            ..listener_limits()
+        };
+        snapshot.listeners = vec![Arc::new(Listener { limits, ..listener("test", Security::Plain) })];
     })
 }
 
@@ -59,11 +68,11 @@ struct Running {
 
 impl Running {
     fn start(snapshot: &Arc<Snapshot>) -> Self {
-        let sockets = bind("127.0.0.1:0".parse().unwrap(), 4096, SHARDS).unwrap();
-        let address = sockets[0].local_addr().unwrap();
+        let bound = bind("127.0.0.1:0".parse().unwrap(), OPTIONS, SHARDS).unwrap();
+        let address = bound.address.tcp().unwrap();
         let driver = if probe(256).is_ok() { Driver::IoUring } else { Driver::Epoll };
         let settings = (0..SHARDS).map(|_| Settings { cpu: None, driver, ring_entries: 256 }).collect();
-        let sockets = sockets.into_iter().map(|socket| vec![Socket { listener: 0, socket }]).collect();
+        let sockets = bound.sockets.into_iter().map(|socket| vec![Socket { listener: 0, socket }]).collect();
         Self { fleet: Fleet::start(settings, snapshot, sockets, 1).unwrap(), address }
     }
 

@@ -103,8 +103,8 @@ fn other_lines(told: &Told, has_echo: bool) -> String {
     let call = quote(&message(has_echo, Some(&told.token)));
     let mut text = format!(
         "  Or         CA={ca} TOKEN={token} CALL={call}
-  Events     curl -N --cacert $CA -H \"Authorization: Bearer $TOKEN\" {origin}/events
-  Old SSE    curl -N --cacert $CA -H \"Authorization: Bearer $TOKEN\" {origin}/sse
+  Events     curl -sN --cacert $CA -H \"Authorization: Bearer $TOKEN\" {origin}/events
+  Old SSE    curl -sN --cacert $CA -H \"Authorization: Bearer $TOKEN\" {origin}/sse
   WebSocket  npx -y wscat --ca $CA -s mcp -H \"Authorization: Bearer $TOKEN\" -c {secure} -w 1 -x \"$CALL\"
 ",
         token = *told.token,

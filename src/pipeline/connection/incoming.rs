@@ -56,14 +56,15 @@ impl Connection {
                 self.note(turn, listener, row, Known::default());
                 Some(consumed)
             }
+            // A sign of life brings no message nearer to its end.
             Found::Ping { start, bytes, consumed } => {
                 let exchange = channel.exchange;
-                self.heard(listener, turn);
+                self.begin_life(listener, turn);
                 respond::send_pong(turn, exchange, block.get(start..start + bytes)?);
                 Some(consumed)
             }
             Found::Pong { consumed } => {
-                self.heard(listener, turn);
+                self.begin_life(listener, turn);
                 Some(consumed)
             }
             // RFC 6455 5.5.1: whoever is told goodbye says it back.
@@ -80,7 +81,7 @@ impl Connection {
         }
     }
 
-    /// The peer has given a sign of life.
+    /// The peer has sent something whole.
     fn heard(&mut self, listener: &Listener, turn: &Turn<'_>) {
         self.wait = Wait::Idle;
         self.has_progressed = true;
@@ -115,12 +116,12 @@ impl Connection {
                 turn.work.json.recycle(document);
             }
             Err(error) => {
-                let refusal = match self.pay(Payer::Known, turn) {
-                    Ok(()) => Refusal::Json(error),
-                    Err(unpaid) => unpaid,
-                };
+                let is_known = self.channel.as_ref().is_some_and(|channel| channel.principal.is_some());
+                let payer = if is_known { Payer::Known } else { Payer::Unknown };
+                let refusal = self.pay(payer, turn).err().unwrap_or(Refusal::Json(error));
                 turn.count(Count::EnvelopeRefused);
                 self.refuse_incoming(&refusal, None, listener, turn);
+                self.note_failure(turn);
             }
         }
     }
@@ -160,7 +161,10 @@ impl Connection {
         if !channel.is_entitled(listener, turn) {
             return Err(Unknown::Expired);
         }
-        if let Some(principal) = &channel.principal {
+        // Who began without a name may still give one, as long as nothing is its own.
+        let is_nobody = |principal: &Principal| turn.snapshot.keys.is_anonymous(principal);
+        let is_free = channel.session.is_none() && !channel.is_waiting();
+        if let Some(principal) = channel.principal.as_ref().filter(|known| !(is_free && is_nobody(known))) {
             return Ok(principal.clone());
         }
         let meta = root.member("params").and_then(|params| params.member("_meta"));
@@ -204,9 +208,20 @@ impl Connection {
             };
             self.note(turn, listener, row, Known { detail: Some(why.reason()), ..Known::default() });
         }
-        let Some(channel) = &mut self.channel else { return };
+        let is_over = self.channel.as_ref().is_some_and(|channel| channel.principal.is_some());
+        self.note_failure(turn);
+        if is_over {
+            self.part(Goodbye::Forbidden, turn);
+        }
+    }
+
+    /// Somebody unknown has sent what leads nowhere.
+    fn note_failure(&mut self, turn: &mut Turn<'_>) {
+        let Some(channel) = self.channel.as_mut().filter(|channel| channel.principal.is_none()) else {
+            return;
+        };
         channel.failures += 1;
-        if channel.failures >= FAILURES_MAX || channel.principal.is_some() {
+        if channel.failures >= FAILURES_MAX {
             self.part(Goodbye::Forbidden, turn);
         }
     }

@@ -11,6 +11,9 @@ use super::parcel::{Parcel, Then};
 use super::stream::{EventKind, Role};
 use crate::pipeline::turn::Now;
 
+/// Messages that wait in one inbox together, unless it is one that is longer. Bytes.
+const POSTED_BYTES_MAX: usize = 1024 * 1024;
+
 /// Why a message is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unposted {
@@ -72,7 +75,8 @@ impl Hub {
             stream.owner.principal == principal && matches!(stream.role, Role::Inbox) && stream.has_reader()
         });
         let inbox = inbox.ok_or(Unposted::Nobody)?;
-        if inbox.len() >= messages_max {
+        let is_crowded = inbox.len() > 0 && inbox.bytes() + message.len() > POSTED_BYTES_MAX;
+        if inbox.len() >= messages_max || is_crowded {
             return Err(Unposted::Full);
         }
         // What a client says is not dropped once it is taken.

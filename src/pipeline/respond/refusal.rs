@@ -117,6 +117,10 @@ pub enum Refusal<'r> {
     Internal,
 }
 
+/// Who speaks of no version is taken for a client of before 2026-07-28, which may not be what was meant.
+const SESSION_REQUIRED: &str =
+    "Mcp-Session-Id is required, or MCP-Protocol-Version: 2026-07-28 and no session";
+
 /// A row of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Row {
@@ -184,7 +188,7 @@ impl Refusal<'_> {
                 "unsupported_protocol_version",
                 "this protocol version is not served",
             ),
-            Self::SessionMissing => own(Envelope, 400, "session_required", "Mcp-Session-Id is required"),
+            Self::SessionMissing => own(Envelope, 400, "session_required", SESSION_REQUIRED),
             Self::Uninitialized => envelope(
                 INVALID_REQUEST,
                 "not_initialized",

@@ -345,6 +345,10 @@ impl Shared {
 
     fn poll_ask(&self, key: &str, ask: &mut Option<Ask>, waker: &Waker) -> Poll<Answer> {
         let mut questions = self.questions.borrow_mut();
+        // The question is there at the first poll only.
+        if let Some(Err(error)) = ask.as_ref().map(|ask| questions.claim(key, ask)) {
+            return Poll::Ready(Err(error));
+        }
         if let Some(outcome) = questions.poll(key, waker) {
             return outcome;
         }
@@ -353,7 +357,7 @@ impl Shared {
         if !self.client.capabilities.has(capability) {
             return Poll::Ready(Err(AskError::Unsupported(capability)));
         }
-        if let Err(error) = questions.open_one(key, waker) {
+        if let Err(error) = questions.open_one(key, &ask, waker) {
             return Poll::Ready(Err(error));
         }
         self.mailbox.borrow_mut().ask(key, ask);

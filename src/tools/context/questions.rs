@@ -4,7 +4,7 @@
 
 use std::task::{Poll, Waker};
 
-use crate::tools::ask::{Answer, AskError};
+use crate::tools::ask::{Answer, Ask, AskError};
 
 /// Questions that may wait for their answers at once.
 pub const ASKS_MAX: usize = 16;
@@ -23,6 +23,8 @@ pub(super) struct Questions {
 struct Entry {
     key: Box<str>,
     state: State,
+    /// What was asked under the key in this run; none for an answer from an earlier one until it is asked for.
+    asked: Option<Ask>,
 }
 
 /// ```text
@@ -58,14 +60,14 @@ impl Questions {
         if self.find(&key).is_some() {
             return Ok(());
         }
-        self.insert(key.into(), State::Known(json))
+        self.insert(key.into(), State::Known(json), None)
     }
 
-    fn insert(&mut self, key: Box<str>, state: State) -> Result<(), AskError> {
+    fn insert(&mut self, key: Box<str>, state: State, asked: Option<Ask>) -> Result<(), AskError> {
         if self.entries.len() >= KEYS_MAX {
             return Err(AskError::TooMany);
         }
-        self.entries.push(Entry { key, state });
+        self.entries.push(Entry { key, state, asked });
         Ok(())
     }
 
@@ -84,8 +86,23 @@ impl Questions {
         })
     }
 
+    /// Refuses a second question under the key of another one: its answer would be that of the first.
+    pub(super) fn claim(&mut self, key: &str, ask: &Ask) -> Result<(), AskError> {
+        let Some(entry) = self.entries.iter_mut().find(|entry| *entry.key == *key) else { return Ok(()) };
+        match &entry.asked {
+            Some(asked) if asked != ask => Err(AskError::Unaskable(format!(
+                "the key {key:?} has another question in this call; each question needs its own"
+            ))),
+            Some(_) => Ok(()),
+            None => {
+                entry.asked = Some(ask.clone());
+                Ok(())
+            }
+        }
+    }
+
     /// Notes a new question that waits.
-    pub(super) fn open_one(&mut self, key: &str, waker: &Waker) -> Result<(), AskError> {
+    pub(super) fn open_one(&mut self, key: &str, ask: &Ask, waker: &Waker) -> Result<(), AskError> {
         if key.is_empty() || is_remembered_key(key) {
             return Err(AskError::Unaskable(format!(
                 "the key {key:?} is empty or begins with {REMEMBERED:?}"
@@ -94,7 +111,7 @@ impl Questions {
         if self.open() >= ASKS_MAX {
             return Err(AskError::TooMany);
         }
-        self.insert(key.into(), State::Waiting(vec![waker.clone()]))
+        self.insert(key.into(), State::Waiting(vec![waker.clone()]), Some(ask.clone()))
     }
 
     /// Whom to wake, when the key waited.

@@ -212,6 +212,23 @@ fn questions_are_bounded_and_those_that_wait_together_are_all_sent() {
 }
 
 #[test]
+fn the_answer_to_one_question_is_no_answer_to_another_of_its_key() {
+    let context = context();
+    context.preload("who".into(), br#"{"action":"accept","content":{"name":"Ada"}}"#.to_vec());
+    for message in ["Name?", "Name?"] {
+        let mut same = pin!(context.elicit::<Who>("who", message));
+        assert!(matches!(poll(&context, &mut same), Poll::Ready(Ok(Elicited::Accepted(_)))));
+    }
+    let mut other = pin!(context.elicit::<Who>("who", "Whose house burns down?"));
+    let Poll::Ready(Err(AskError::Unaskable(why))) = poll(&context, &mut other) else { panic!("answered") };
+    assert!(why.contains("\"who\" has another question"), "{why}");
+    let mut waiting = pin!(context.roots("roots"));
+    assert!(poll(&context, &mut waiting).is_pending() && poll(&context, &mut waiting).is_pending());
+    let mut other = pin!(context.elicit::<Who>("roots", "Name?"));
+    assert!(matches!(poll(&context, &mut other), Poll::Ready(Err(AskError::Unaskable(_)))));
+}
+
+#[test]
 fn an_effect_happens_once_over_two_runs() {
     async fn run(context: Context, effects: Arc<AtomicUsize>) -> Result<(usize, String), ToolError> {
         let effect = async { Ok(effects.fetch_add(1, Ordering::SeqCst)) };

@@ -3,6 +3,7 @@
 //! Never: a file or address that a schema refers to; a pattern that takes more than linear time.
 //! Next: `tape` for how a message is read, `bounds` for what is refused, `header` for mirrored arguments.
 
+mod alternatives;
 mod bounds;
 pub(super) mod derive;
 pub(super) mod header;
@@ -127,9 +128,7 @@ pub(super) fn is_object(schema: &Json) -> bool {
 }
 
 fn describe_schema(error: &ValidationError<'_>) -> String {
-    let path = error.instance_path().to_string();
-    let sentence = shorten(error.to_string());
-    if path.is_empty() { sentence } else { format!("{path}: {sentence}") }
+    describe(error).to_string()
 }
 
 fn describe(error: &ValidationError<'_>) -> Invalid {
@@ -145,6 +144,11 @@ fn describe(error: &ValidationError<'_>) -> Invalid {
             path.push('/');
             path.push_str(&name.replace('~', "~0").replace('/', "~1"));
             "is required".to_owned()
+        }
+        // The library's own words name the first two only.
+        ValidationErrorKind::Enum { options } => shorten(alternatives::not_one_of(error.instance(), options)),
+        ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
+            return alternatives::describe(error, context);
         }
         _ => shorten(error.to_string()),
     };

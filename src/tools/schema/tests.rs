@@ -66,6 +66,50 @@ fn a_refusal_names_the_place_and_the_reason() {
 }
 
 #[test]
+fn a_value_that_fits_no_alternative_is_told_what_would_fit() {
+    let coloured = json!({"properties": {"kind": {"oneOf": [
+        {"type": "string", "enum": ["red", "green"]},
+        {
+            "type": "object",
+            "properties": {"blue": {
+                "type": "object",
+                "properties": {"depth": {"type": "integer"}},
+                "required": ["depth"]
+            }},
+            "required": ["blue"],
+            "additionalProperties": false
+        }
+    ]}}});
+    let documented = json!({"oneOf": [{"const": "up"}, {"type": "string", "const": "down"}]});
+    let several =
+        json!({"anyOf": [{"type": "string", "maxLength": 1}, {"type": "string", "pattern": "^ab"}]});
+    for (schema, instance, expect) in [
+        (&coloured, r#"{"kind":"pink"}"#, r#"/kind: "pink" is not one of "red", "green""#),
+        (
+            &coloured,
+            r#"{"kind":{"blue":{"depth":"x"}}}"#,
+            r#"/kind/blue/depth: "x" is not of type "integer""#,
+        ),
+        (&coloured, r#"{"kind":{"blue":{}}}"#, "/kind/blue/depth: is required"),
+        (&documented, "\"left\"", r#""left" is not one of "up", "down""#),
+        (&several, "\"xy\"", "\"xy\" is longer than 1 character; or"),
+        (&json!({"anyOf": [{"type": "string"}, {"type": "null"}]}), "7", r#"7 is not of type "string"; or"#),
+        (&json!({"anyOf": [false, false]}), "7", "False schema does not allow 7; or"),
+    ] {
+        let told = checked(schema, instance).unwrap_err().to_string();
+        assert!(told.contains(expect), "{instance}: {told}");
+    }
+    let misspelt = json!({"properties": {"a": {"type": "strnig"}}});
+    let told =
+        Schema::compile(&misspelt.to_string()).err().map(|error| error.to_string()).unwrap_or_default();
+    assert!(
+        told.contains("/properties/a/type: \"strnig\" is not one of \"array\"")
+            && told.contains("\"string\""),
+        "{told}"
+    );
+}
+
+#[test]
 fn a_quoted_value_is_cut() {
     let long = format!("{{\"name\":\"{}\",\"count\":1,\"kind\":\"flat\"}}", "\u{e9}".repeat(10_000));
     assert!(checked(&five(), &long).unwrap_err().to_string().len() < 400);

@@ -19,10 +19,8 @@ fn more(listener: &str) -> Listener {
 }
 
 fn transports(listener: &str) -> Transports {
-    match more(listener).speech {
-        Speech::Http(transports) => transports,
-        other => panic!("{other:?}"),
-    }
+    let Speech::Http(transports) = more(listener).speech else { panic!("{listener}") };
+    transports
 }
 
 const TCP: &str = "kind = \"tcp\"\naddress = \"127.0.0.1:9000\"\nauth = [\"api_key\"]\n";
@@ -44,10 +42,8 @@ fn reads_what_is_spoken() {
     assert_eq!((connections_max, event_buffer_size), (1000, 100));
     assert!(matches!(more(TCP).speech, Speech::Lines));
     assert!(matches!(more(&format!("{TCP}framing = \"length32\"")).speech, Speech::Prefixed));
-    match more(REDIRECT).speech {
-        Speech::Redirect { location } => assert_eq!(location, "https://mcp.example.com"),
-        other => panic!("{other:?}"),
-    }
+    let Speech::Redirect { location } = more(REDIRECT).speech else { panic!("a redirect redirects") };
+    assert_eq!(location, "https://mcp.example.com");
 }
 
 #[test]

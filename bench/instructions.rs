@@ -33,6 +33,12 @@ fn limit(measured: u64) -> LibraryBenchmarkConfig {
 #[bench::request_plain(args = (line::request_plain()), config = limit(13_380))]
 #[bench::request_refused(args = (line::request_refused()), config = limit(15_309))]
 #[bench::request_tls(args = (line::request_tls()), config = limit(21_361))]
+#[bench::lines_message(args = (line::lines_message()), config = limit(1))]
+#[bench::websocket_message(args = (line::websocket_message()), config = limit(1))]
+#[bench::lines_plain(args = (line::lines_plain()), config = limit(1))]
+#[bench::lines_tls(args = (line::lines_tls()), config = limit(1))]
+#[bench::websocket_plain(args = (line::websocket_plain()), config = limit(1))]
+#[bench::websocket_tls(args = (line::websocket_tls()), config = limit(1))]
 fn once(mut stage: line::Ready) -> line::Ready {
     stage.run();
     stage

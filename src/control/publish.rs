@@ -127,7 +127,8 @@ pub fn inspect(config: &Config, offered: &Registry, now_s: i64) -> Vec<(String, 
         }
     }
     if let Some(settings) = &config.api_key {
-        let problems = load_keys(settings, &config.roles, role_bits(&config.anonymous_roles)).err().unwrap_or_default();
+        let problems =
+            load_keys(settings, &config.roles, role_bits(&config.anonymous_roles)).err().unwrap_or_default();
         let setting = || "auth.api_key.keys_file".to_owned();
         found.extend(problems.into_iter().map(|problem| (setting(), problem)));
     }

@@ -64,7 +64,7 @@ fn between(cut: Cut, choice: u8) -> Vec<u8> {
 /// A message as it goes over the wire; in frames, sometimes in two fragments with a control frame between them.
 fn carried(cut: Cut, message: &str, choice: u8) -> Vec<u8> {
     let bytes = message.as_bytes();
-    if cut != Cut::Frames || choice % 3 > 0 {
+    if cut != Cut::Frames || !choice.is_multiple_of(3) {
         return cut.encode(bytes);
     }
     let (front, back) = bytes.split_at(usize::from(choice).min(bytes.len()));

@@ -3,7 +3,7 @@
 
 use mcpring::tools::{Capability, Context, Progress, Registry, Resource, Tool, ToolError};
 
-use crate::fixture::post;
+use crate::fixture::{KEY, post};
 use crate::ledger::{Shared, registry, text};
 use crate::reader::Session;
 use crate::script::ALL;
@@ -153,4 +153,12 @@ pub(crate) fn with_key(body: &str, key: &str) -> String {
         return body.replacen("\"_meta\":{", &format!("\"_meta\":{{{credential},"), 1);
     }
     body.replacen("\"params\":{", &format!("\"params\":{{\"_meta\":{{{credential}}},"), 1)
+}
+
+/// A GET of the fixture's operator.
+pub(crate) fn get(path: &str) -> Vec<u8> {
+    format!(
+        "GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\nAuthorization: Bearer {KEY}\r\n\r\n"
+    )
+    .into_bytes()
 }

@@ -197,8 +197,8 @@ impl Throng {
         let bytes = match kind {
             Kind::Both(Cut::Lines | Cut::Prefixed) => Vec::new(),
             Kind::Both(Cut::Frames) => opening(""),
-            Kind::Pair => get("/sse"),
-            Kind::Feed => get("/events"),
+            Kind::Pair => asking::get("/sse"),
+            Kind::Feed => asking::get("/events"),
         };
         let text = String::from_utf8(bytes).unwrap();
         talker.send(text.replace(KEY, name).as_bytes());
@@ -435,12 +435,4 @@ impl Throng {
             self.finish_line(at);
         }
     }
-}
-
-/// A GET of the fixture's operator.
-fn get(path: &str) -> Vec<u8> {
-    format!(
-        "GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\nAuthorization: Bearer {KEY}\r\n\r\n"
-    )
-    .into_bytes()
 }

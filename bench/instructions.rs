@@ -18,10 +18,13 @@ fn limit(measured: u64) -> LibraryBenchmarkConfig {
     config
 }
 
-// The table: what was measured, in the order of the line.
+// The table: what was measured, in the order of the line. A call in a line or a frame, limit included, costs less than
+// one over HTTP (`request_plain`, `request_tls`).
 #[library_benchmark]
 #[bench::framing(args = (line::framing()), config = limit(5_460))]
-#[bench::authenticate_remembered(args = (line::authenticate_remembered()), config = limit(268))]
+#[bench::lines_message(args = (line::lines_message()), config = limit(210))]
+#[bench::websocket_message(args = (line::websocket_message()), config = limit(521))]
+#[bench::authenticate_remembered(args = (line::authenticate_remembered()), config = limit(301))]
 #[bench::authenticate_unknown(args = (line::authenticate_unknown()), config = limit(6_196))]
 #[bench::admit(args = (line::admit()), config = limit(202))]
 #[bench::envelope(args = (line::envelope()), config = limit(4_155))]
@@ -33,6 +36,10 @@ fn limit(measured: u64) -> LibraryBenchmarkConfig {
 #[bench::request_plain(args = (line::request_plain()), config = limit(13_380))]
 #[bench::request_refused(args = (line::request_refused()), config = limit(15_309))]
 #[bench::request_tls(args = (line::request_tls()), config = limit(21_361))]
+#[bench::lines_plain(args = (line::lines_plain()), config = limit(9_235))]
+#[bench::lines_tls(args = (line::lines_tls()), config = limit(14_809))]
+#[bench::websocket_plain(args = (line::websocket_plain()), config = limit(8_075))]
+#[bench::websocket_tls(args = (line::websocket_tls()), config = limit(13_755))]
 fn once(mut stage: line::Ready) -> line::Ready {
     stage.run();
     stage

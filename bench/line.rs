@@ -30,8 +30,10 @@ use mcpring::tools::{Registry, Resource, Tool};
 use mcpring::wire::http::date::DateCache;
 use mcpring::wire::http::head::{self, Head, HeadScan, Persistence, Version, field_storage};
 use mcpring::wire::json::{JsonLimits, PADDING, Scratch};
+use mcpring::wire::lines::{LineStep, Lines};
 use mcpring::wire::websocket::decode::{Decoder, MessageLimits, Step};
 
+use fixture::carried::{Cut, carrying, echo_alone};
 use fixture::{Desk, KEY, answers, echo, modern, role, snapshot, snapshot_with};
 use secure::{Authority, Client};
 
@@ -154,6 +156,17 @@ pub fn websocket_message() -> Ready {
     ready(move || {
         let step = decoder.decode(black_box(&mut frame));
         assert_eq!(step, Ok(Step::Message { start: 8, bytes: BYTES, consumed: 8 + BYTES }));
+    })
+}
+
+/// Finds a message of as many bytes in a line.
+pub fn lines_message() -> Ready {
+    let mut line = vec![b'x'; 256];
+    line.push(b'\n');
+    let mut lines = Lines::default();
+    ready(move || {
+        let step = lines.find(black_box(&line), 1024);
+        assert_eq!(step, Ok(LineStep::Message { start: 0, bytes: 256, consumed: 257 }));
     })
 }
 
@@ -365,40 +378,111 @@ impl Stage for Whole {
     }
 }
 
-fn whole(snapshot: Arc<Snapshot>, arriving: Box<dyn FnMut() -> Vec<u8>>, expect: &'static [u8]) -> Whole {
+/// A connection on which `first` has been said, and then a call for every run.
+fn whole(snapshot: Arc<Snapshot>, first: &[u8], call: Vec<u8>, expect: &'static [u8]) -> Ready {
     let mut desk = Desk::new(snapshot);
     let connection = desk.connect();
-    Whole { desk, connection, arriving, arrived: Vec::new(), outbox: Vec::new(), expect }
+    let arriving = Box::new(move || call.clone());
+    let mut line = Whole { desk, connection, arriving, arrived: Vec::new(), outbox: Vec::new(), expect };
+    if !first.is_empty() {
+        line.receive(first);
+    }
+    ready(line)
 }
 
-/// The whole call without TLS.
-pub fn request_plain() -> Ready {
-    ready(whole(snapshot(), Box::new(call), b"HTTP/1.1 200"))
-}
-
-/// A whole request that is refused with 401, its log record included.
-pub fn request_refused() -> Ready {
-    ready(whole(snapshot(), Box::new(strange_call), b"HTTP/1.1 401"))
-}
-
-/// The whole call over TLS 1.3, from the record that arrives to the record that leaves.
-pub fn request_tls() -> Ready {
+/// The same over TLS 1.3, from the record that arrives to the record that leaves.
+fn whole_secure(
+    snapshot: impl FnOnce(Security) -> Arc<Snapshot>,
+    first: &[u8],
+    call: Vec<u8>,
+    expect: &[u8],
+) -> Ready {
     let authority = Authority::default();
-    let snapshot = snapshot_with(Security::Tls(authority.server()), |_| {});
     let mut client = Client::new(&authority.client(&[&rustls::version::TLS13]));
+    let mut desk = Desk::new(snapshot(Security::Tls(authority.server())));
+    let connection = desk.connect();
     // An application data record; what is in it is for the client alone.
-    let mut line = whole(snapshot, Box::new(Vec::new), &[23, 3, 3]);
+    let mut line = Whole {
+        desk,
+        connection,
+        arriving: Box::new(Vec::new),
+        arrived: Vec::new(),
+        outbox: Vec::new(),
+        expect: &[23, 3, 3],
+    };
     while client.tls.is_handshaking() {
         line.receive(&client.take_ciphertext());
         client.receive(&line.outbox).expect("the handshake goes on");
     }
-    client.send(&call());
-    line.receive(&client.take_ciphertext());
-    let answer = client.receive(&line.outbox).expect("records of the server");
-    assert!(answer.starts_with(b"HTTP/1.1 200"));
+    let mut answer = Vec::new();
+    for said in [first, &call] {
+        client.send(said);
+        line.receive(&client.take_ciphertext());
+        answer = client.receive(&line.outbox).expect("records of the server");
+    }
+    assert!(answer.starts_with(expect));
     line.arriving = Box::new(move || {
-        client.send(&call());
+        client.send(&call);
         client.take_ciphertext()
     });
     ready(line)
+}
+
+/// The whole call without TLS.
+pub fn request_plain() -> Ready {
+    whole(snapshot(), b"", call(), b"HTTP/1.1 200")
+}
+
+/// A whole request that is refused with 401, its log record included.
+pub fn request_refused() -> Ready {
+    whole(snapshot(), b"", strange_call(), b"HTTP/1.1 401")
+}
+
+/// The whole call over TLS 1.3.
+pub fn request_tls() -> Ready {
+    whole_secure(|security| snapshot_with(security, |_| {}), b"", call(), b"HTTP/1.1 200")
+}
+
+/// The same call, in a line.
+pub fn lines_plain() -> Ready {
+    whole(carrying(Cut::Lines, Security::Plain), &introduction(Cut::Lines), call_in(Cut::Lines), ANSWER)
+}
+
+/// The same over TLS.
+pub fn lines_tls() -> Ready {
+    whole_secure(
+        |security| carrying(Cut::Lines, security),
+        &introduction(Cut::Lines),
+        call_in(Cut::Lines),
+        ANSWER,
+    )
+}
+
+/// The same call, in a WebSocket frame.
+pub fn websocket_plain() -> Ready {
+    whole(carrying(Cut::Frames, Security::Plain), &introduction(Cut::Frames), call_in(Cut::Frames), FRAME)
+}
+
+/// The same over TLS.
+pub fn websocket_tls() -> Ready {
+    whole_secure(
+        |security| carrying(Cut::Frames, security),
+        &introduction(Cut::Frames),
+        call_in(Cut::Frames),
+        FRAME,
+    )
+}
+
+/// How an answer without a head begins.
+const ANSWER: &[u8] = br#"{"jsonrpc":"2.0","id":1,"result""#;
+/// How a whole text frame of 126 bytes or more begins.
+const FRAME: &[u8] = &[0x81, 126];
+
+fn call_in(cut: Cut) -> Vec<u8> {
+    cut.encode(echo_alone("1", "hello", None).as_bytes())
+}
+
+/// What comes before the first call: who calls.
+fn introduction(cut: Cut) -> Vec<u8> {
+    [cut.opening(), cut.encode(echo_alone("0", "first", Some(KEY)).as_bytes())].concat()
 }

@@ -12,9 +12,10 @@ use criterion::{Criterion, criterion_group, criterion_main};
 const RUNS: u64 = 64;
 
 /// In the order of the line.
-const STAGES: [(&str, line::Build); 14] = [
+const STAGES: [(&str, line::Build); 19] = [
     ("framing", line::framing),
     ("websocket_message", line::websocket_message),
+    ("lines_message", line::lines_message),
     ("authenticate_remembered", line::authenticate_remembered),
     ("authenticate_unknown", line::authenticate_unknown),
     ("admit", line::admit),
@@ -27,6 +28,10 @@ const STAGES: [(&str, line::Build); 14] = [
     ("request_plain", line::request_plain),
     ("request_refused", line::request_refused),
     ("request_tls", line::request_tls),
+    ("lines_plain", line::lines_plain),
+    ("lines_tls", line::lines_tls),
+    ("websocket_plain", line::websocket_plain),
+    ("websocket_tls", line::websocket_tls),
 ];
 
 fn stages(criterion: &mut Criterion) {

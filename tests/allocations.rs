@@ -7,6 +7,8 @@
 pub mod fixture;
 #[path = "fixture/secure.rs"]
 pub mod secure;
+#[path = "allocations/alone.rs"]
+mod alone;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -20,9 +22,9 @@ use mcpring::pipeline::snapshot::{Security, Snapshot};
 use mcpring::tools::Tool;
 use mcpring::wire::json::{JsonLimits, PADDING, Scratch};
 use mcpring::wire::mcp::Revision;
-use rustls::server::UnbufferedServerConnection;
-use rustls::unbuffered::{ConnectionState, EncodeError, InsufficientSizeError, UnbufferedStatus};
 
+use alone::Alone;
+use fixture::carried::{CUTS, Cut, carrying, echo_alone};
 use fixture::messages::in_chunks;
 use fixture::{Desk, KEY, answers, echo, post, rate, snapshot_with};
 use secure::{Authority, Client};
@@ -172,28 +174,74 @@ fn in_session() -> Vec<u8> {
     )
 }
 
-/// Allocations over TLS: of the whole connection, and of rustls alone for records of the same sizes.
-fn over_tls() -> (u64, u64) {
+/// The same over a connection that carries everything: `together` calls in each wake-up.
+fn steady_carried(cut: Cut, pieces: &[&[u8]], together: usize) -> u64 {
+    let mut bench = Bench::new(carrying(cut, Security::Plain));
+    for first in introduce(cut) {
+        bench.receive(&first);
+    }
+    let mut allocations = 0;
+    for round in 0..WARM_UP + REQUESTS {
+        for piece in pieces {
+            let counted = bench.receive(piece);
+            allocations += if round < WARM_UP { 0 } else { counted };
+        }
+    }
+    let mut rest = bench.outbox.as_slice();
+    for _ in 0..together {
+        let (_, message, after) = cut.decode(rest).expect("a whole answer");
+        assert!(message.starts_with(br#"{"jsonrpc":"2.0","id":1,"result""#), "{}", message.escape_ascii());
+        rest = after;
+    }
+    assert!(rest.is_empty(), "an answer nobody asked for");
+    bench.close();
+    allocations
+}
+
+/// What is said before the calls that are counted: an opening, and a call that says who calls.
+fn introduce(cut: Cut) -> Vec<Vec<u8>> {
+    vec![cut.opening(), cut.encode(echo_alone("0", "first", Some(KEY)).as_bytes())]
+}
+
+/// Allocations over TLS of calls after whatever `first` says: of the whole connection, and of rustls alone for records
+/// of the same sizes.
+fn over_tls(snapshot: impl FnOnce(Security) -> Arc<Snapshot>, first: &[Vec<u8>], call: &[u8]) -> (u64, u64) {
     let authority = Authority::default();
     let server = authority.server();
-    let mut bench = Bench::new(snapshot_with(Security::Tls(server.clone()), |_| {}));
+    let mut bench = Bench::new(snapshot(Security::Tls(server.clone())));
     let mut client = Client::new(&authority.client(&[&rustls::version::TLS13]));
     while client.tls.is_handshaking() {
         bench.receive(&client.take_ciphertext());
         client.receive(&bench.outbox).expect("the handshake goes on");
     }
+    for first in first {
+        client.send(first);
+        bench.receive(&client.take_ciphertext());
+        client.receive(&bench.outbox).expect("records of the server");
+    }
+    let written = bench.desk.work.events.total(Count::RespondWritten);
     let mut whole = 0;
     let mut answer_bytes = 0;
     for round in 0..WARM_UP + REQUESTS {
-        client.send(&echo("1", "hello"));
+        client.send(call);
         let counted = bench.receive(&client.take_ciphertext());
         whole += if round < WARM_UP { 0 } else { counted };
         let answer = client.receive(&bench.outbox).expect("records of the server");
         answer_bytes = answer.len();
-        assert!(answer.starts_with(b"HTTP/1.1 200"));
+        assert!(answer.windows(8).any(|text| text == b"\"result\""), "{}", answer.escape_ascii());
     }
-    assert_eq!(bench.desk.work.events.total(Count::RespondWritten), WARM_UP + REQUESTS);
+    assert_eq!(bench.desk.work.events.total(Count::RespondWritten) - written, WARM_UP + REQUESTS);
     bench.close();
+    (whole, of_rustls(&authority, server, call, answer_bytes))
+}
+
+/// What rustls alone allocates for such calls and answers.
+fn of_rustls(
+    authority: &Authority,
+    server: Arc<rustls::ServerConfig>,
+    call: &[u8],
+    answer_bytes: usize,
+) -> u64 {
     let mut client = Client::new(&authority.client(&[&rustls::version::TLS13]));
     let mut alone = Alone::new(server);
     while client.tls.is_handshaking() {
@@ -205,7 +253,7 @@ fn over_tls() -> (u64, u64) {
     let answer = vec![b'a'; answer_bytes];
     let mut rustls = 0;
     for round in 0..WARM_UP + REQUESTS {
-        client.send(&echo("1", "hello"));
+        client.send(call);
         let mut input = client.take_ciphertext();
         let (counted, ()) = count(|| {
             alone.receive(&mut input);
@@ -214,73 +262,7 @@ fn over_tls() -> (u64, u64) {
         rustls += if round < WARM_UP { 0 } else { counted };
         assert_eq!(client.receive(&alone.outbox).expect("records of the server").len(), answer_bytes);
     }
-    (whole, rustls)
-}
-
-/// rustls' server and nothing around it.
-struct Alone {
-    tls: UnbufferedServerConnection,
-    outbox: Vec<u8>,
-}
-
-impl Alone {
-    fn new(config: Arc<rustls::ServerConfig>) -> Self {
-        let tls = UnbufferedServerConnection::new(config).expect("a server starts");
-        Self { tls, outbox: Vec::with_capacity(64 * 1024) }
-    }
-
-    fn receive(&mut self, input: &mut [u8]) {
-        self.outbox.clear();
-        let mut used = 0;
-        loop {
-            let rest = input.get_mut(used..).unwrap_or_default();
-            let UnbufferedStatus { mut discard, state } = self.tls.process_tls_records(rest);
-            #[expect(
-                clippy::wildcard_enum_match_arm,
-                reason = "rustls' list; all others mean that it wants more"
-            )]
-            let is_done = match state.expect("the client keeps to the protocol") {
-                ConnectionState::ReadTraffic(mut traffic) => {
-                    while let Some(record) = traffic.next_record() {
-                        discard += record.expect("a sound record").discard;
-                    }
-                    false
-                }
-                ConnectionState::EncodeTlsData(mut data) => {
-                    let start = self.outbox.len();
-                    self.outbox.resize(start + 256, 0);
-                    let written = match data.encode(self.outbox.get_mut(start..).unwrap_or_default()) {
-                        Ok(written) => written,
-                        Err(EncodeError::InsufficientSize(InsufficientSizeError { required_size })) => {
-                            self.outbox.resize(start + required_size, 0);
-                            data.encode(self.outbox.get_mut(start..).unwrap_or_default())
-                                .expect("as much room as it asked for")
-                        }
-                        Err(EncodeError::AlreadyEncoded) => 0,
-                    };
-                    self.outbox.truncate(start + written);
-                    false
-                }
-                ConnectionState::TransmitTlsData(data) => {
-                    data.done();
-                    false
-                }
-                _ => true,
-            };
-            used += discard;
-            if is_done {
-                return;
-            }
-        }
-    }
-
-    fn send(&mut self, plaintext: &[u8]) {
-        let state = self.tls.process_tls_records(&mut []).state.expect("an open connection");
-        let ConnectionState::WriteTraffic(mut traffic) = state else { panic!("not ready to write") };
-        self.outbox.resize(plaintext.len() + 64, 0);
-        let written = traffic.encrypt(plaintext, &mut self.outbox).expect("there is room");
-        self.outbox.truncate(written);
-    }
+    rustls
 }
 
 /// The most this thread held beyond the start while a peer sends `first` and then `piece` for as long as the
@@ -331,6 +313,12 @@ impl Report {
         self.line(what, number, allocations <= each_max * REQUESTS);
     }
 
+    /// Allocations of [`REQUESTS`] requests over TLS: of the whole connection and of rustls alone.
+    fn over_tls(&mut self, what: &str, (whole, rustls): (u64, u64)) {
+        self.allocations(&format!("{what} over TLS, ours"), whole.abs_diff(rustls), 0);
+        println!("       {what} over TLS, rustls' own: {} allocations a request", each(rustls));
+    }
+
     fn held(&mut self, what: &str, bytes: usize, max: usize) {
         self.line(what, format!("{bytes} bytes held, at most {max}"), bytes <= max);
     }
@@ -346,9 +334,19 @@ fn report_calls(report: &mut Report) {
     report.allocations("eight in one read", steady(generous(), &[&call.repeat(8)], 200), 0);
     report.allocations("tools/call in chunks", steady(generous(), &[&chunked], 200), 1);
     report.allocations("tools/call in a legacy session", steady(generous(), &[&in_session()], 200), 0);
-    let (whole, rustls) = over_tls();
-    report.allocations("tools/call over TLS, ours", whole.abs_diff(rustls), 0);
-    println!("       tools/call over TLS, rustls' own: {} allocations a request", each(rustls));
+    let plain_or_tls = |security| snapshot_with(security, |_| {});
+    report.over_tls("tools/call", over_tls(plain_or_tls, &[], &call));
+    for cut in CUTS {
+        let call = cut.encode(echo_alone("1", "hello", None).as_bytes());
+        let (front, back) = call.split_at(100);
+        report.allocations(&format!("tools/call in {cut:?}"), steady_carried(cut, &[&call], 1), 0);
+        let halves = steady_carried(cut, &[front, back], 1);
+        report.allocations(&format!("tools/call in {cut:?} in two reads"), halves, 0);
+        let eight = steady_carried(cut, &[&call.repeat(8)], 8);
+        report.allocations(&format!("eight in {cut:?} in one read"), eight, 0);
+        let counted = over_tls(|security| carrying(cut, security), &introduce(cut), &call);
+        report.over_tls(&format!("tools/call in {cut:?}"), counted);
+    }
 }
 
 /// What checking arguments against a schema of five properties costs.

@@ -7,6 +7,8 @@ pub mod fixture;
 #[cfg(test)]
 mod connection;
 #[cfg(test)]
+mod channel;
+#[cfg(test)]
 mod http;
 #[cfg(test)]
 mod limits;

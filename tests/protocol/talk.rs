@@ -2,12 +2,13 @@
 //! Next: `channels`, what is said over them.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use mcpring::pipeline::snapshot::{Listener, Security, Snapshot, Speech, Sse, Transports, WebSocket};
+use mcpring::pipeline::snapshot::{Listener, Security, Snapshot, Speech};
 use mcpring::tools::Catalog;
 use serde_json::{Value, json};
 
+use crate::fixture::carried::unframe;
+pub(crate) use crate::fixture::carried::{all_transports, frame, opening};
 use crate::fixture::{KEY, listener};
 use crate::offer::{catalog, snapshot_of};
 use crate::shards::{Carry, Event, Shards};
@@ -47,72 +48,6 @@ pub(crate) fn serving(kind: Kind, catalog: &Catalog, change: impl FnOnce(&mut Sn
         snapshot.listeners = vec![Arc::new(Listener { speech, ..listener("tcp", Security::Plain) })];
         change(snapshot);
     })
-}
-
-/// Everything that HTTP can carry.
-pub(crate) fn all_transports() -> Transports {
-    Transports {
-        streamable_http: true,
-        websocket: Some(WebSocket {
-            subprotocols: vec!["mcp".into()],
-            frame_bytes_max: 1 << 20,
-            ping_interval: Duration::from_secs(30),
-            pong_timeout: Duration::from_secs(10),
-        }),
-        sse: Some(Sse {
-            heartbeat_interval: Duration::from_secs(30),
-            retry: Duration::from_secs(5),
-            connections_max: 4,
-            event_buffer_size: 8,
-        }),
-    }
-}
-
-/// A handshake as browsers make it.
-pub(crate) fn opening(fields: &str) -> Vec<u8> {
-    format!(
-        "GET /mcp HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n\
-         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
-         Sec-WebSocket-Protocol: mcp\r\nAuthorization: Bearer {KEY}\r\n{fields}\r\n"
-    )
-    .into_bytes()
-}
-
-/// A frame as a client sends it.
-pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
-    let mut frame = vec![first];
-    match payload.len() {
-        short @ 0..126 => frame.push(0x80 | u8::try_from(short).unwrap()),
-        long @ 126..0x1_0000 => {
-            frame.push(0x80 | 126);
-            frame.extend_from_slice(&u16::try_from(long).unwrap().to_be_bytes());
-        }
-        huge => {
-            frame.push(0x80 | 127);
-            frame.extend_from_slice(&(huge as u64).to_be_bytes());
-        }
-    }
-    let mask = [0x11, 0xa2, 0x33, 0xc4];
-    frame.extend_from_slice(&mask);
-    frame.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
-    frame
-}
-
-/// A server's frame at the front, and what follows it: its first byte and its payload.
-fn unframe(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
-    let (head, rest) = bytes.split_first_chunk::<2>()?;
-    assert!(head[1] < 128, "servers do not mask");
-    let (length, rest) = match head[1] {
-        126 => {
-            rest.split_first_chunk().map(|(length, rest)| (usize::from(u16::from_be_bytes(*length)), rest))?
-        }
-        127 => rest
-            .split_first_chunk()
-            .map(|(length, rest)| (usize::try_from(u64::from_be_bytes(*length)).unwrap(), rest))?,
-        short => (usize::from(short), rest),
-    };
-    let (payload, rest) = rest.split_at_checked(length)?;
-    Some((head[0], payload, rest))
 }
 
 pub(crate) fn reshape(snapshot: &mut Snapshot, change: impl FnOnce(&mut Listener)) {

@@ -3,7 +3,7 @@
 
 use mcpring::tools::{Capability, Context, Progress, Registry, Resource, Tool, ToolError};
 
-use crate::fixture::post;
+use crate::fixture::{KEY, post};
 use crate::ledger::{Shared, registry, text};
 use crate::reader::Session;
 use crate::script::ALL;
@@ -52,10 +52,13 @@ fn in_session(session: &Session) -> String {
 }
 
 pub(crate) fn initialize(revision: &str) -> Vec<u8> {
-    let body = format!(
-        r#"{{"jsonrpc":"2.0","id":0,"method":"initialize","params":{{"protocolVersion":"{revision}","capabilities":{{"elicitation":{{}}}},"clientInfo":{{"name":"c","version":"1"}}}}}}"#
-    );
-    post(&format!("X-API-Key: {ALL}\r\n"), &body)
+    post(&format!("X-API-Key: {ALL}\r\n"), &initialize_body(0, revision))
+}
+
+pub(crate) fn initialize_body(marker: u64, revision: &str) -> String {
+    format!(
+        r#"{{"jsonrpc":"2.0","id":{marker},"method":"initialize","params":{{"protocolVersion":"{revision}","capabilities":{{"elicitation":{{}}}},"clientInfo":{{"name":"c","version":"1"}}}}}}"#
+    )
 }
 
 /// A legacy message.
@@ -94,10 +97,14 @@ pub(crate) fn bare(method: &str, session: &Session, last_id: Option<&str>) -> Ve
         .into_bytes()
 }
 
-fn modern(marker: u64, method: &str, name: &str, params: &str) -> Vec<u8> {
-    let body = format!(
+fn modern_body(marker: u64, method: &str, params: &str) -> String {
+    format!(
         r#"{{"jsonrpc":"2.0","id":{marker},"method":"{method}","params":{{{params},"_meta":{{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{{"elicitation":{{}}}},"progressToken":{marker}}}}}}}"#
-    );
+    )
+}
+
+fn modern(marker: u64, method: &str, name: &str, params: &str) -> Vec<u8> {
+    let body = modern_body(marker, method, params);
     let name = if name.is_empty() { String::new() } else { format!("Mcp-Name: {name}\r\n") };
     let fields =
         format!("X-API-Key: {ALL}\r\nMCP-Protocol-Version: 2026-07-28\r\nMcp-Method: {method}\r\n{name}");
@@ -106,9 +113,17 @@ fn modern(marker: u64, method: &str, name: &str, params: &str) -> Vec<u8> {
 
 /// A modern call.
 pub(crate) fn call(marker: u64, tool: &str) -> Vec<u8> {
+    modern(marker, "tools/call", tool, &call_params(marker, tool))
+}
+
+fn call_params(marker: u64, tool: &str) -> String {
     let rest = if tool == "steps" { r#","steps":4,"interval_ms":150"# } else { "" };
-    let params = format!(r#""name":"{tool}","arguments":{{"marker":{marker}{rest}}}"#);
-    modern(marker, "tools/call", tool, &params)
+    format!(r#""name":"{tool}","arguments":{{"marker":{marker}{rest}}}"#)
+}
+
+/// The same without HTTP.
+pub(crate) fn call_body(marker: u64, tool: &str) -> String {
+    modern_body(marker, "tools/call", &call_params(marker, tool))
 }
 
 /// The next round of a modern call that was first asked as `first`.
@@ -120,6 +135,30 @@ pub(crate) fn retry(marker: u64, first: u64, tool: &str, state: &str, word: &str
 }
 
 pub(crate) fn listen(marker: u64) -> Vec<u8> {
-    let params = format!(r#""notifications":{{"toolsListChanged":true,"resourceSubscriptions":["{URI}"]}}"#);
-    modern(marker, "subscriptions/listen", "", &params)
+    modern(marker, "subscriptions/listen", "", &listen_params())
+}
+
+fn listen_params() -> String {
+    format!(r#""notifications":{{"toolsListChanged":true,"resourceSubscriptions":["{URI}"]}}"#)
+}
+
+pub(crate) fn listen_body(marker: u64) -> String {
+    modern_body(marker, "subscriptions/listen", &listen_params())
+}
+
+/// The same message with a credential in it, for connections without headers.
+pub(crate) fn with_key(body: &str, key: &str) -> String {
+    let credential = format!(r#""mcpring/authorization":"Bearer {key}""#);
+    if body.contains("\"_meta\":{") {
+        return body.replacen("\"_meta\":{", &format!("\"_meta\":{{{credential},"), 1);
+    }
+    body.replacen("\"params\":{", &format!("\"params\":{{\"_meta\":{{{credential}}},"), 1)
+}
+
+/// A GET of the fixture's operator.
+pub(crate) fn get(path: &str) -> Vec<u8> {
+    format!(
+        "GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\nAuthorization: Bearer {KEY}\r\n\r\n"
+    )
+    .into_bytes()
 }

@@ -95,7 +95,14 @@ impl Incoming {
             let (id, data) = (field("id: ").map(str::to_owned), field("data: "));
             let data = data.filter(|data| !data.is_empty());
             if id.is_some() || data.is_some() {
-                let data = data.map(|data| serde_json::from_str(data).expect("an event's data is JSON"));
+                // Where the messages of a pair are posted is no message.
+                let is_endpoint = field("event: ") == Some("endpoint");
+                let data = data.map(|data| {
+                    if is_endpoint {
+                        return serde_json::Value::from(data);
+                    }
+                    serde_json::from_str(data).expect("an event's data is JSON")
+                });
                 events.push(Event { id, data });
             }
         }

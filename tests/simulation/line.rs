@@ -77,6 +77,11 @@ impl Line {
         self.writing.is_some() || !self.wire.is_empty() || self.flag.is_set()
     }
 
+    /// Whether part of the request is still on its way.
+    pub(crate) fn is_sending(&self) -> bool {
+        !self.wire.is_empty()
+    }
+
     pub(crate) fn has_ended(&self) -> bool {
         self.has_ended
     }

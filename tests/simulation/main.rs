@@ -1,6 +1,6 @@
 //! Many connections over one shard's workspace, with a clock that only moves when told and one seed for all chance.
 //! A seed that fails prints the line that replays it; SIMULATION_SEEDS=1000 runs as many, each another.
-//! Next: `world` for what happens and which laws hold; `secure` for TLS by itself.
+//! Next: `world` for what happens and which laws hold; `fleet` for sessions; `throng` for all transports; `secure` for TLS.
 
 #[cfg(test)]
 #[path = "../fixture/mod.rs"]
@@ -32,6 +32,14 @@ mod line;
 mod fleet;
 #[cfg(test)]
 mod rest;
+#[cfg(test)]
+mod talker;
+#[cfg(test)]
+mod heard;
+#[cfg(test)]
+mod throng;
+#[cfg(test)]
+mod quiet;
 
 /// Turns of chance in one run.
 #[cfg(test)]
@@ -46,6 +54,12 @@ const SEEDS: u64 = 40;
 const FLEET_STEPS: usize = 3_000;
 #[cfg(test)]
 const FLEET_SEEDS: u64 = 40;
+
+/// And of the throng.
+#[cfg(test)]
+const THRONG_STEPS: usize = 2_000;
+#[cfg(test)]
+const THRONG_SEEDS: u64 = 40;
 
 /// Runs every seed that is asked for.
 #[cfg(test)]
@@ -73,4 +87,10 @@ fn many_connections_keep_the_laws_whatever_happens() {
 #[test]
 fn sessions_streams_and_questions_keep_the_laws_on_any_shard() {
     each_seed("sessions_streams", FLEET_SEEDS, |seed| fleet::Fleet::new(seed).run(FLEET_STEPS));
+}
+
+#[test]
+fn all_transports_at_once_keep_the_laws() {
+    let authority = client::Authority::default();
+    each_seed("all_transports", THRONG_SEEDS, |seed| throng::Throng::new(seed, &authority).run(THRONG_STEPS));
 }

@@ -14,7 +14,7 @@ use crate::scenario::Expected;
 pub struct Wrong(String);
 
 impl Wrong {
-    fn new(reason: impl Into<String>) -> Self {
+    pub(crate) fn new(reason: impl Into<String>) -> Self {
         Self(reason.into())
     }
 }
@@ -55,6 +55,14 @@ pub fn check(bytes: &[u8], expected: &Expected) -> Result<Option<usize>, Wrong> 
     let message = message(&body, head.event_stream, &expected.id)?;
     check_message(&message, expected)?;
     Ok(Some(total))
+}
+
+/// Checks a message that came without HTTP.
+///
+/// # Errors
+/// When it is not the one expected.
+pub fn check_body(body: &[u8], expected: &Expected) -> Result<(), Wrong> {
+    check_message(&message(body, false, &expected.id)?, expected)
 }
 
 /// A complete answer taken apart.

@@ -5,6 +5,7 @@
 
 pub mod scenario;
 pub mod answer;
+pub mod carriage;
 pub mod tls;
 pub mod target;
 pub mod load;

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::answer;
+use crate::carriage::Carriage;
 use crate::process::{Process, free_addresses};
 use crate::scenario::Scenario;
 use crate::target::Target;
@@ -46,6 +47,18 @@ pub enum Wire {
     Plain,
     /// HTTP over TLS 1.3.
     Tls,
+    /// Lines.
+    Lines,
+    /// Lines over TLS 1.3.
+    LinesTls,
+    /// WebSocket.
+    Websocket,
+    /// WebSocket over TLS 1.3.
+    WebsocketTls,
+    /// Streams of events; only their memory is measured.
+    Events,
+    /// The same over TLS 1.3.
+    EventsTls,
 }
 
 impl Wire {
@@ -55,6 +68,43 @@ impl Wire {
         match self {
             Self::Plain => "plain",
             Self::Tls => "tls",
+            Self::Lines => "lines",
+            Self::LinesTls => "lines-tls",
+            Self::Websocket => "ws",
+            Self::WebsocketTls => "ws-tls",
+            Self::Events => "events",
+            Self::EventsTls => "events-tls",
+        }
+    }
+
+    /// How its messages go.
+    #[must_use]
+    pub fn carriage(self) -> Carriage {
+        match self {
+            Self::Plain | Self::Tls => Carriage::Http,
+            Self::Lines | Self::LinesTls => Carriage::Lines,
+            Self::Websocket | Self::WebsocketTls => Carriage::WebSocket,
+            Self::Events | Self::EventsTls => Carriage::Events,
+        }
+    }
+
+    /// Whether over TLS.
+    #[must_use]
+    pub fn is_secure(self) -> bool {
+        match self {
+            Self::Plain | Self::Lines | Self::Websocket | Self::Events => false,
+            Self::Tls | Self::LinesTls | Self::WebsocketTls | Self::EventsTls => true,
+        }
+    }
+
+    /// The same without TLS.
+    #[must_use]
+    pub fn in_clear(self) -> Self {
+        match self.carriage() {
+            Carriage::Http => Self::Plain,
+            Carriage::Lines => Self::Lines,
+            Carriage::WebSocket => Self::Websocket,
+            Carriage::Events => Self::Events,
         }
     }
 }
@@ -78,7 +128,8 @@ impl Kind {
         match self {
             Self::Echo => wire == Wire::Plain,
             Self::Rustls => wire == Wire::Tls,
-            Self::Ours | Self::Nginx | Self::Rmcp => true,
+            Self::Ours => true,
+            Self::Nginx | Self::Rmcp => wire.carriage() == Carriage::Http,
         }
     }
 }
@@ -109,7 +160,10 @@ pub struct Running {
     log: PathBuf,
     plain: SocketAddr,
     tls: SocketAddr,
+    lines: [SocketAddr; 2],
     trust: Arc<ClientConfig>,
+    scenario: Scenario,
+    key: String,
 }
 
 impl Running {
@@ -124,20 +178,29 @@ impl Running {
     /// # Errors
     /// When the process ends or none comes in time; what it wrote is part of the error.
     pub fn first_answer(&mut self, wire: Wire, request: &[u8]) -> Result<(Vec<u8>, Instant)> {
-        let target = self.target(wire);
+        let target = self.target(wire)?;
         self.process.first_answer(&target, request).with_context(|| {
             let words = fs::read_to_string(&self.log).unwrap_or_default();
             format!("the server wrote:\n{words}")
         })
     }
 
-    /// Where it listens.
-    #[must_use]
-    pub fn target(&self, wire: Wire) -> Target {
-        match wire {
-            Wire::Plain => Target { address: self.plain, tls: None },
-            Wire::Tls => Target { address: self.tls, tls: Some(Arc::clone(&self.trust)) },
-        }
+    /// Where it listens, and how it is spoken to.
+    ///
+    /// # Errors
+    /// When the scenario cannot be encoded.
+    pub fn target(&self, wire: Wire) -> Result<Target> {
+        let [lines, lines_tls] = self.lines;
+        let address = match wire {
+            Wire::Plain | Wire::Websocket | Wire::Events => self.plain,
+            Wire::Tls | Wire::WebsocketTls | Wire::EventsTls => self.tls,
+            Wire::Lines => lines,
+            Wire::LinesTls => lines_tls,
+        };
+        let carriage = wire.carriage();
+        let opening = carriage.opening(&self.scenario, &host(address), &self.key)?;
+        let tls = wire.is_secure().then(|| Arc::clone(&self.trust));
+        Ok(Target { address, tls, carriage, opening })
     }
 }
 
@@ -172,20 +235,19 @@ impl Stage {
     /// When it does not start or does not answer as expected.
     pub fn take_sample(&self) -> Result<()> {
         let mut running = self.start(Kind::Ours)?;
-        let request = self.request(running.target(Wire::Plain).address)?;
+        let request = self.request(&running.target(Wire::Plain)?)?;
         let (bytes, _) = running.first_answer(Wire::Plain, &request)?;
         answer::check(&bytes, &self.scenario.expect)?.context("incomplete answer")?;
         self.answer.replace(bytes);
         Ok(())
     }
 
-    /// The request's bytes for a server at `address`.
+    /// The request's bytes for that server.
     ///
     /// # Errors
     /// When the scenario cannot be encoded.
-    pub fn request(&self, address: SocketAddr) -> Result<Vec<u8>> {
-        // Every port the kernel hands out has five digits, so requests are equally long for every peer.
-        self.scenario.encode(&format!("localhost:{:05}", address.port()), &self.key)
+    pub fn request(&self, target: &Target) -> Result<Vec<u8>> {
+        target.carriage.request(&self.scenario, &host(target.address), &self.key)
     }
 
     /// A program of this package, built beside the running one.
@@ -202,9 +264,9 @@ impl Stage {
     /// # Errors
     /// When it cannot be configured or started.
     pub fn start(&self, kind: Kind) -> Result<Running> {
-        let [plain, tls] = free_addresses()?;
+        let [plain, tls, lines, lines_tls] = free_addresses()?;
         let mut command = match kind {
-            Kind::Ours => self.ours(plain, tls)?,
+            Kind::Ours => self.ours([plain, tls, lines, lines_tls])?,
             Kind::Echo => self.echo(plain)?,
             Kind::Nginx => self.nginx(plain, tls)?,
             Kind::Rmcp | Kind::Rustls => self.sdk(kind, plain, tls)?,
@@ -214,7 +276,17 @@ impl Stage {
         command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
         let started_at = Instant::now();
         let process = Process::start(&mut command, self.server_cpu)?;
-        Ok(Running { started_at, process, log, plain, tls, trust: Arc::clone(&self.trust) })
+        Ok(Running {
+            started_at,
+            process,
+            log,
+            plain,
+            tls,
+            lines: [lines, lines_tls],
+            trust: Arc::clone(&self.trust),
+            scenario: self.scenario.clone(),
+            key: self.key.clone(),
+        })
     }
 
     /// The command that puts `running` under load from processor `load_cpu`.
@@ -225,26 +297,31 @@ impl Stage {
         &self,
         running: &Running,
         wire: Wire,
-        connections: usize,
+        (connections, in_flight): (usize, usize),
         load_cpu: usize,
     ) -> Result<Command> {
         let mut command = Command::new(self.program("load")?);
-        command.arg(running.target(wire).address.to_string()).arg("--scenario").arg(&self.scenario_file);
+        command.arg(running.target(wire)?.address.to_string()).arg("--scenario").arg(&self.scenario_file);
         command.args(["--key", &self.key, "--connections", &connections.to_string()]);
+        command.args(["--in-flight", &in_flight.to_string(), "--carriage"]);
+        let carriage = wire.carriage().to_possible_value().context("every carriage has a name")?;
+        command.arg(carriage.get_name());
         command.args(["--pid", &running.pid().to_string(), "--cpu", &load_cpu.to_string()]);
-        if wire == Wire::Tls {
+        if wire.is_secure() {
             command.arg("--ca").arg(self.folder.join("ca.pem"));
         }
         Ok(command)
     }
 
-    fn ours(&self, plain: SocketAddr, tls: SocketAddr) -> Result<Command> {
+    fn ours(&self, [plain, tls, lines, lines_tls]: [SocketAddr; 4]) -> Result<Command> {
         let server = self.server.as_ref().context("no server binary was named")?;
         let mac = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, PEPPER.as_bytes()), KEY.as_bytes());
         let mac = mac.as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         self.write_private("pepper", PEPPER)?;
         self.write_private("keys.toml", &self.template("keys.toml.in")?.replace("@KEY_HASH@", &mac))?;
         let config = self.fill(&self.template("server.toml.in")?, plain, tls);
+        let config = config.replace("@LINES_ADDRESS@", &lines.to_string());
+        let config = config.replace("@LINES_TLS_ADDRESS@", &lines_tls.to_string());
         let file = self.write_private("mcpring.toml", &config)?;
         let mut command = Command::new(server);
         command.args(["run", "--config"]).arg(file);
@@ -255,7 +332,7 @@ impl Stage {
         let answer = self.folder.join("answer.http");
         fs::write(&answer, &*self.answer.borrow())?;
         let mut command = Command::new(self.program("echo_ring")?);
-        let bytes = self.request(plain)?.len();
+        let bytes = self.request(&Target::http(plain, None))?.len();
         command.arg(plain.to_string()).args(["--request-bytes", &bytes.to_string()]);
         command.arg("--answer").arg(answer);
         Ok(command)
@@ -293,7 +370,7 @@ impl Stage {
         } else {
             let answer = self.folder.join("answer.http");
             fs::write(&answer, &*self.answer.borrow())?;
-            let bytes = self.request(tls)?.len();
+            let bytes = self.request(&Target::http(tls, None))?.len();
             command.args(["--request-bytes", &bytes.to_string(), "--answer"]).arg(answer);
         }
         Ok(command)
@@ -326,6 +403,11 @@ impl Stage {
         restrict(&path)?;
         Ok(path)
     }
+}
+
+/// The authority of a server; every port the kernel hands out has five digits, so requests are equally long for all.
+fn host(address: SocketAddr) -> String {
+    format!("localhost:{:05}", address.port())
 }
 
 fn restrict(path: &Path) -> Result<()> {

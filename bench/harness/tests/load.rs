@@ -7,6 +7,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
+use mcpring_bench::carriage::Carriage;
 use mcpring_bench::echo::{self, Echo, ready, ring};
 use mcpring_bench::load::connection::{Checker, Want};
 use mcpring_bench::load::report::Report;
@@ -32,14 +33,15 @@ fn run(answer: Vec<u8>, want: Option<Want>, server: fn(TcpListener, Echo)) -> an
     let request = scenario.encode("localhost:12345", "key").expect("the scenario encodes");
     let address = serve(Echo { request_bytes: request.len(), answer }, server);
     let plan = Plan {
-        target: Target { address, tls: None },
+        target: Target::http(address, None),
         request,
         connections: 16,
+        in_flight: 1,
         warmup: Duration::ZERO,
         window: Duration::from_millis(100),
         pid: None,
     };
-    load::run(&plan, Checker::new(want.unwrap_or(Want::Result(scenario.expect))))
+    load::run(&plan, Checker::new(want.unwrap_or(Want::Result(Carriage::Http, scenario.expect))))
 }
 
 fn sample() -> Vec<u8> {

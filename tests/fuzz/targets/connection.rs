@@ -2,7 +2,7 @@
 //! every lease comes back, every answer is well-formed, nobody sends for ever unanswered, deadlines lead somewhere, and
 //! streams, questions and sessions are forgotten in the end. What the server hands out (a session, a place in a stream, a
 //! state, a question) comes back in later requests, so that all of them are reached.
-//! The input is a script of steps; see [`World::step`].
+//! The input is a script of steps; see [`World::step`]. Its first byte says how many peers there are and what they speak.
 //! Next: `src/pipeline/connection`.
 #![no_main]
 
@@ -11,15 +11,16 @@ pub mod fixture;
 
 use std::sync::Arc;
 
+use fixture::carried::{Cut, TEXT, echo_alone};
 use fixture::messages::{answer, in_chunks};
-use fixture::{Desk, KEY, echo, modern, post, role, snapshot_with};
+use fixture::{Desk, KEY, echo, listener, modern, post, role, snapshot_with};
 use libfuzzer_sys::fuzz_target;
 use mcpring::pipeline::authorize::Policy;
 use mcpring::pipeline::connection::{Connection, Directive};
 use mcpring::pipeline::hub::Held;
 use mcpring::pipeline::hub::listen::{Change, Lists};
 use mcpring::pipeline::hub::parcel::Parcel;
-use mcpring::pipeline::snapshot::{Security, Snapshot};
+use mcpring::pipeline::snapshot::{Listener, Security, Snapshot};
 use mcpring::tools::{Capability, Context, Resource, Tool};
 
 /// What a peer may send after the last bytes that came back, far above what the small limits below allow.
@@ -128,6 +129,8 @@ impl Handed {
 }
 
 struct World {
+    /// How messages are carried, unless by HTTP.
+    cut: Option<Cut>,
     handed: Handed,
     desk: Desk,
     peers: Vec<Peer>,
@@ -177,7 +180,7 @@ fn request(choice: u8) -> Vec<u8> {
 }
 
 impl World {
-    fn new(snapshot: Arc<Snapshot>, connections: usize) -> Self {
+    fn new(snapshot: Arc<Snapshot>, cut: Option<Cut>, connections: usize) -> Self {
         let mut desk = Desk::new(snapshot);
         let peers = (0..connections)
             .map(|_| Peer {
@@ -188,7 +191,29 @@ impl World {
                 has_ended: false,
             })
             .collect();
-        Self { handed: Handed::default(), desk, peers, present: 0 }
+        let mut world = Self { cut, handed: Handed::default(), desk, peers, present: 0 };
+        if let Some(cut) = cut {
+            for at in 0..connections {
+                world.present = at;
+                world.feed(&cut.opening());
+                // The last one leaves it to chance whether it ever says who it is.
+                if at + 1 < connections || connections == 1 {
+                    world.feed(&cut.encode(echo_alone("0", "first", Some(KEY)).as_bytes()));
+                }
+            }
+        }
+        world
+    }
+
+    /// A request of HTTP's as it goes over these connections: nothing but its body.
+    fn carried(&self, request: Vec<u8>) -> Vec<u8> {
+        let Some(cut) = self.cut else { return request };
+        let body = request.windows(4).position(|end| end == b"\r\n\r\n").map_or(0, |end| end + 4);
+        let mut body = request[body..].to_vec();
+        if cut == Cut::Lines {
+            body.retain(|byte| *byte != b'\n');
+        }
+        cut.encode(&body)
     }
 
     fn step(&mut self, script: &mut Script<'_>) {
@@ -197,11 +222,11 @@ impl World {
                 let length = usize::from(script.byte()) + 1;
                 self.feed(script.bytes(length));
             }
-            1 => self.feed(&request(script.byte())),
-            2 => self.feed_cut(&request(script.byte()), usize::from(script.byte())),
+            1 => self.feed(&self.carried(request(script.byte()))),
+            2 => self.feed_cut(&self.carried(request(script.byte())), usize::from(script.byte())),
             3 => {
                 // A whole request with one byte changed.
-                let mut request = request(script.byte());
+                let mut request = self.carried(request(script.byte()));
                 let at = usize::from(script.byte()) * 2 % request.len();
                 request[at] = script.byte();
                 self.feed(&request);
@@ -216,10 +241,10 @@ impl World {
                 }
             }
             9 => self.present = usize::from(script.byte()) % self.peers.len(),
-            10 => self.feed(&self.handed.request(script.byte())),
+            10 => self.feed(&self.carried(self.handed.request(script.byte()))),
             11 => {
                 // The same with one byte changed.
-                let mut request = self.handed.request(script.byte());
+                let mut request = self.carried(self.handed.request(script.byte()));
                 let at = (usize::from(script.byte()) * 256 + usize::from(script.byte())) % request.len();
                 request[at] = script.byte();
                 self.feed(&request);
@@ -264,7 +289,8 @@ impl World {
             return;
         }
         peer.sent.extend_from_slice(bytes);
-        if peer.connection.directive() == Directive::Continue && !peer.connection.has_call() {
+        let is_asking = self.cut.is_none() && !peer.connection.has_call();
+        if peer.connection.directive() == Directive::Continue && is_asking {
             peer.unanswered_bytes += bytes.len();
         }
         let mut input = self.desk.work.pool.lease();
@@ -273,7 +299,9 @@ impl World {
         self.desk.work.pool.release(input);
         let peer = self.peer();
         let is_open = peer.connection.directive() == Directive::Continue;
-        assert!(!is_open || peer.unanswered_bytes <= UNANSWERED_BYTES_MAX, "held without bound");
+        // A channel need not answer what is no request, but it keeps nothing of it.
+        let most = peer.unanswered_bytes.max(peer.connection.held_bytes());
+        assert!(!is_open || most <= UNANSWERED_BYTES_MAX, "held without bound");
     }
 
     fn feed_cut(&mut self, bytes: &[u8], every: usize) {
@@ -327,8 +355,10 @@ impl World {
         }
         for peer in self.peers {
             self.desk.release(peer.connection);
-            // The answer to HEAD looks like one with a body.
-            if !peer.sent.windows(4).any(|window| window == b"HEAD") {
+            if let Some(cut) = self.cut {
+                check_messages(cut, &peer.received);
+            } else if !peer.sent.windows(4).any(|window| window == b"HEAD") {
+                // The answer to HEAD looks like one with a body.
                 check_answers(&peer.received);
             }
         }
@@ -355,8 +385,26 @@ fn check_answers(mut bytes: &[u8]) {
     }
 }
 
+/// Whole messages, all of them JSON.
+fn check_messages(cut: Cut, bytes: &[u8]) {
+    let head = match cut {
+        Cut::Frames => bytes.windows(4).position(|end| end == b"\r\n\r\n").map_or(bytes.len(), |end| end + 4),
+        Cut::Lines | Cut::Prefixed => 0,
+    };
+    let mut rest = &bytes[head..];
+    while !rest.is_empty() {
+        let (first, message, after) = cut.decode(rest).expect("a whole message");
+        if first == TEXT {
+            serde_json::from_slice::<serde_json::Value>(message).expect("a message is JSON");
+        }
+        rest = after;
+    }
+}
+
 fuzz_target!(|input: &[u8]| {
     let mut script = Script(input);
+    let first = script.byte();
+    let cut = [None, Some(Cut::Lines), Some(Cut::Prefixed), Some(Cut::Frames)][usize::from(first / 3 % 4)];
     let snapshot = snapshot_with(Security::Plain, |snapshot| {
         let mut registry = fixture::registry();
         let ask = Tool::asynchronous("ask", "Asks.", |_: serde_json::Value, context: Context| async move {
@@ -370,13 +418,18 @@ fuzz_target!(|input: &[u8]| {
         snapshot.policy = Policy::compile(&[role("operator", &["**"]), role("reader", &[])], &registry)
             .expect("the patterns are well-formed");
         snapshot.registry = Arc::new(registry);
+        if let Some(cut) = cut {
+            let mut listener = Listener { speech: cut.speech(), ..listener("test", Security::Plain) };
+            listener.limits.message_bytes_max = 2048;
+            snapshot.listeners = vec![Arc::new(listener)];
+        }
         snapshot.limits.event_buffer_size = 8;
         snapshot.limits.head_bytes_max = 1024;
         snapshot.limits.message_bytes_max = 2048;
         snapshot.limits.json_depth_max = 8;
         snapshot.limits.json_nodes_max = 100;
     });
-    let mut world = World::new(snapshot, usize::from(script.byte() % 3) + 1);
+    let mut world = World::new(snapshot, cut, usize::from(first % 3) + 1);
     while !script.0.is_empty() {
         world.step(&mut script);
     }

@@ -57,10 +57,10 @@ fn main() -> Result<()> {
 
 fn draw(arguments: &Arguments, stage: &Stage) -> Result<()> {
     let mut running = stage.start(arguments.peer)?;
-    let request = stage.request(running.target(arguments.wire).address)?;
+    let request = stage.request(&running.target(arguments.wire)?)?;
     running.first_answer(arguments.wire, &request)?;
     let mut load = stage
-        .load(&running, arguments.wire, arguments.connections, 1)?
+        .load(&running, arguments.wire, (arguments.connections, 1), 1)?
         .args(["--warmup", "1", "--seconds", &(arguments.seconds + 1.0).to_string()])
         .stdout(Stdio::piped())
         .spawn()?;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use clap::Parser;
 use mcpring_bench::affinity;
+use mcpring_bench::carriage::Carriage;
 use mcpring_bench::load::connection::{Checker, Want};
 use mcpring_bench::load::{self, Plan};
 use mcpring_bench::scenario::Scenario;
@@ -37,6 +38,12 @@ struct Arguments {
     /// Connections held open.
     #[arg(long, default_value_t = 32)]
     connections: usize,
+    /// How messages go.
+    #[arg(long, value_enum, default_value = "http")]
+    carriage: Carriage,
+    /// Requests that leave together on each connection; the next ones when all are answered.
+    #[arg(long, default_value_t = 1)]
+    in_flight: usize,
     /// Uncounted seconds at the start.
     #[arg(long, default_value_t = 1.0)]
     warmup: f64,
@@ -66,9 +73,12 @@ fn main() -> Result<()> {
         (None, false) => None,
     };
     let host = format!("localhost:{}", arguments.address.port());
+    let carriage = arguments.carriage;
+    let opening = carriage.opening(&scenario, &host, &arguments.key)?;
     let plan = Plan {
-        request: scenario.encode(&host, &arguments.key)?,
-        target: Target { address: arguments.address, tls },
+        request: carriage.request(&scenario, &host, &arguments.key)?,
+        target: Target { address: arguments.address, tls, carriage, opening },
+        in_flight: arguments.in_flight,
         connections: arguments.connections,
         warmup: Duration::from_secs_f64(arguments.warmup),
         window: Duration::from_secs_f64(arguments.seconds),
@@ -76,7 +86,7 @@ fn main() -> Result<()> {
     };
     let want = match &arguments.expect_bytes {
         Some(path) => Want::Bytes(std::fs::read(path)?),
-        None => Want::Result(scenario.expect),
+        None => Want::Result(carriage, scenario.expect),
     };
     affinity::pin(arguments.cpu)?;
     let report = load::run(&plan, Checker::new(want))?;

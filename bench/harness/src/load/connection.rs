@@ -1,5 +1,5 @@
 //! One connection of the load client: asks, receives, and has the answer checked.
-//! Next: [`crate::answer`] for what a right answer is.
+//! Next: [`crate::carriage`] and [`crate::answer`] for what a right answer is.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::{Result, anyhow, bail};
 use rustls::ClientConnection;
 
-use crate::answer;
+use crate::carriage::Carriage;
 use crate::scenario::Expected;
 use crate::target::Opened;
 
@@ -44,8 +44,8 @@ pub struct Checker {
 
 /// What is wanted.
 pub enum Want {
-    /// An HTTP answer carrying this JSON-RPC result.
-    Result(Expected),
+    /// An answer carrying this JSON-RPC result.
+    Result(Carriage, Expected),
     /// Exactly these bytes.
     Bytes(Vec<u8>),
 }
@@ -63,36 +63,31 @@ impl Checker {
         self.proven.len()
     }
 
-    /// Whether `bytes` are a whole right answer and nothing more; `false` while they are only a part.
-    fn check(&mut self, bytes: &[u8]) -> Result<bool> {
-        if !bytes.is_empty() && bytes == self.proven {
-            return Ok(true);
+    /// How many bytes the right answer at the start of `bytes` takes; `None` while it is only a part.
+    fn check(&mut self, bytes: &[u8]) -> Result<Option<usize>> {
+        if !self.proven.is_empty() && bytes.starts_with(&self.proven) {
+            return Ok(Some(self.proven.len()));
         }
         let taken = match &self.want {
-            Want::Result(expected) => answer::check(bytes, expected)?,
-            Want::Bytes(wanted) if wanted.starts_with(bytes) => {
-                (wanted.len() == bytes.len()).then_some(bytes.len())
-            }
+            Want::Result(carriage, expected) => carriage.check(bytes, expected)?,
+            Want::Bytes(wanted) if bytes.starts_with(wanted) => Some(wanted.len()),
+            Want::Bytes(wanted) if wanted.starts_with(bytes) => None,
             Want::Bytes(_) => bail!("echoed bytes differ"),
         };
-        match taken {
-            None => Ok(false),
-            Some(taken) if taken < bytes.len() => bail!("bytes follow the answer"),
-            Some(_) => {
-                bytes.clone_into(&mut self.proven);
-                Ok(true)
-            }
+        if let Some(proven) = taken.and_then(|taken| bytes.get(..taken)) {
+            proven.clone_into(&mut self.proven);
         }
+        Ok(taken)
     }
 }
 
 /// What an event brought.
 #[derive(Debug, PartialEq)]
 pub enum Received {
-    /// Nothing or a part of an answer.
+    /// Nothing, or not yet all that is due.
     Part,
-    /// The rest of a right answer.
-    Answer,
+    /// The last of the right answers that were due.
+    Answers,
 }
 
 /// One connection.
@@ -101,6 +96,8 @@ pub struct Connection {
     session: Option<Box<ClientConnection>>,
     partial: Vec<u8>,
     asked_at: Instant,
+    /// Answers that have not come.
+    due: usize,
 }
 
 impl Connection {
@@ -110,8 +107,8 @@ impl Connection {
     /// When the socket cannot be made non-blocking.
     pub fn build(opened: Opened) -> Result<Self> {
         opened.socket.set_nonblocking(true)?;
-        let Opened { socket, session } = opened;
-        Ok(Self { socket, session, partial: Vec::new(), asked_at: Instant::now() })
+        let Opened { socket, session, .. } = opened;
+        Ok(Self { socket, session, partial: Vec::new(), asked_at: Instant::now(), due: 0 })
     }
 
     /// The socket, to wait on.
@@ -120,7 +117,7 @@ impl Connection {
         &self.socket
     }
 
-    /// When the request in flight was sent.
+    /// When the requests in flight were sent.
     #[must_use]
     pub fn asked_at(&self) -> Instant {
         self.asked_at
@@ -135,17 +132,18 @@ impl Connection {
         Some(format!("{suite:?} {group:?}"))
     }
 
-    /// Sends a request.
+    /// Sends `requests`, of which there are `count`, in one write.
     ///
     /// # Errors
-    /// When the connection is gone, or full although only one request is in flight.
-    pub fn ask(&mut self, request: &[u8], now: Instant) -> Result<()> {
+    /// When the connection is gone, or full although nothing else is in flight.
+    pub fn ask(&mut self, requests: &[u8], count: usize, now: Instant) -> Result<()> {
         self.asked_at = now;
+        self.due = count;
         let Some(session) = &mut self.session else {
-            let sent = self.socket.write(request)?;
-            return if sent == request.len() { Ok(()) } else { Err(anyhow!("short write")) };
+            let sent = self.socket.write(requests)?;
+            return if sent == requests.len() { Ok(()) } else { Err(anyhow!("short write")) };
         };
-        session.writer().write_all(request)?;
+        session.writer().write_all(requests)?;
         while session.wants_write() {
             session.write_tls(&mut self.socket)?;
         }
@@ -166,38 +164,46 @@ impl Connection {
             };
             let bytes = scratch.received.get(..count).unwrap_or_default();
             let received = match &mut self.session {
-                None => take(&mut self.partial, bytes, checker)?,
+                None => take(&mut self.partial, &mut self.due, bytes, checker)?,
                 Some(session) => {
                     let count = decrypt(session, bytes, &mut scratch.plaintext)?;
                     let bytes = scratch.plaintext.get(..count).unwrap_or_default();
-                    take(&mut self.partial, bytes, checker)?
+                    take(&mut self.partial, &mut self.due, bytes, checker)?
                 }
             };
             // A short read emptied the socket; a further read would only be told to wait.
-            if received == Received::Answer || count < BLOCK_BYTES {
+            if received == Received::Answers || count < BLOCK_BYTES {
                 return Ok(received);
             }
         }
     }
 }
 
-fn take(partial: &mut Vec<u8>, bytes: &[u8], checker: &mut Checker) -> Result<Received> {
+/// Takes the answers that are whole by now; what is left waits for more.
+fn take(partial: &mut Vec<u8>, due: &mut usize, bytes: &[u8], checker: &mut Checker) -> Result<Received> {
     if bytes.is_empty() {
         return Ok(Received::Part);
     }
-    if partial.is_empty() {
-        if checker.check(bytes)? {
-            return Ok(Received::Answer);
-        }
-        partial.extend_from_slice(bytes);
+    let held = std::mem::take(partial);
+    let joined;
+    let mut rest = if held.is_empty() {
+        bytes
+    } else {
+        joined = [held.as_slice(), bytes].concat();
+        joined.as_slice()
+    };
+    while *due > 0
+        && !rest.is_empty()
+        && let Some(taken) = checker.check(rest)?
+    {
+        rest = rest.get(taken..).unwrap_or_default();
+        *due -= 1;
+    }
+    if *due > 0 {
+        rest.clone_into(partial);
         return Ok(Received::Part);
     }
-    partial.extend_from_slice(bytes);
-    if checker.check(partial)? {
-        partial.clear();
-        return Ok(Received::Answer);
-    }
-    Ok(Received::Part)
+    if rest.is_empty() { Ok(Received::Answers) } else { bail!("bytes follow the answer") }
 }
 
 /// Decrypts all of `bytes` into `plaintext` and returns how much there is.

@@ -1,5 +1,5 @@
-//! The load client: one thread, epoll, many connections with one request in flight each (closed loop); every
-//! answer is checked.
+//! The load client: one thread, epoll, many connections with one request in flight each, or several that leave and are
+//! waited for together (closed loop); every answer is checked.
 //! epoll and not io_uring, because on loopback read and write return at once and a ring only adds to that.
 //! Never: a pause, a second thread or a retry that hides an error.
 //! Next: [`connection`], one conversation; [`report`], what a run found.
@@ -34,6 +34,8 @@ pub struct Plan {
     pub request: Vec<u8>,
     /// Connections held open.
     pub connections: usize,
+    /// Requests that leave together on each.
+    pub in_flight: usize,
     /// Uncounted time at the start.
     pub warmup: Duration,
     /// Counted time.
@@ -100,6 +102,8 @@ impl Readings {
 /// The state of a run.
 struct Run<'plan> {
     plan: &'plan Plan,
+    /// What leaves in one write.
+    requests: Vec<u8>,
     epoll: OwnedFd,
     events: Vec<epoll::Event>,
     connections: Vec<Connection>,
@@ -121,6 +125,7 @@ impl<'plan> Run<'plan> {
         }
         Ok(Self {
             plan,
+            requests: plan.request.repeat(plan.in_flight),
             epoll,
             events: Vec::with_capacity(EVENTS_MAX),
             connections,
@@ -152,9 +157,9 @@ impl<'plan> Run<'plan> {
             let Some(connection) = self.connections.get_mut(index) else { continue };
             match connection.receive(&mut self.scratch, &mut self.checker) {
                 Ok(Received::Part) => {}
-                Ok(Received::Answer) => {
+                Ok(Received::Answers) => {
                     last = Instant::now();
-                    self.answered += 1;
+                    self.answered += u64::try_from(self.plan.in_flight)?;
                     if let Some(latencies) = latencies.as_deref_mut() {
                         latencies.record(last - connection.asked_at());
                     }
@@ -170,7 +175,7 @@ impl<'plan> Run<'plan> {
 
     fn ask(&mut self, index: usize, now: Instant) -> Result<()> {
         let Some(connection) = self.connections.get_mut(index) else { return Ok(()) };
-        match connection.ask(&self.plan.request, now) {
+        match connection.ask(&self.requests, self.plan.in_flight, now) {
             Ok(()) => Ok(()),
             Err(error) => self.note(index, &error),
         }

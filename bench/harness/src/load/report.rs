@@ -28,6 +28,10 @@ pub struct Used {
 pub struct Report {
     /// Connections open.
     pub connections: usize,
+    /// Requests that left together on each.
+    pub in_flight: usize,
+    /// How messages went.
+    pub carriage: String,
     /// Whether TLS was spoken.
     pub tls: bool,
     /// Negotiated suite and key exchange group.
@@ -75,6 +79,8 @@ impl Report {
         let busy = |ns: u64| round(ns as f64 / 1e9 / seconds, 3);
         Self {
             connections: plan.connections,
+            in_flight: plan.in_flight,
+            carriage: format!("{:?}", plan.target.carriage).to_lowercase(),
             tls: plan.target.tls.is_some(),
             suite: None,
             requests,

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use mcpring_bench::carriage::Carriage;
 use mcpring_bench::handshakes::{self, Handshakes};
 use mcpring_bench::idle::{self, Idle};
 use mcpring_bench::machine::{Line, Machine};
@@ -46,10 +47,12 @@ pub(crate) fn measure(
         for &kind in servers.iter().filter(|kind| kind.speaks(wire)) {
             let peer = kind.name();
             let mut starts = Vec::new();
-            for round in 1..=arguments.starts {
+            // Starting takes the same time whatever is asked first.
+            let starts_max = if wire.carriage() == Carriage::Http { arguments.starts } else { 0 };
+            for round in 1..=starts_max {
                 let ms =
                     first_answer(stage, kind, wire).with_context(|| format!("first answer of {peer}"))?;
-                let numbers = First { tls: wire == Wire::Tls, first_answer_ms: ms };
+                let numbers = First { tls: wire.is_secure(), first_answer_ms: ms };
                 if let Some(path) = results {
                     let measure = "first-answer";
                     Line { machine, measure, scenario, peer, round, numbers: &numbers }.append(path)?;
@@ -78,7 +81,7 @@ pub(crate) fn measure(
 
 fn first_answer(stage: &Stage, kind: Kind, wire: Wire) -> Result<f64> {
     let mut running = stage.start(kind)?;
-    let request = stage.request(running.target(wire).address)?;
+    let request = stage.request(&running.target(wire)?)?;
     let (_, answered) = running.first_answer(wire, &request)?;
     let ms = (answered - running.started_at).as_secs_f64() * 1e3;
     Ok((ms * 100.0).round() / 100.0)
@@ -86,8 +89,8 @@ fn first_answer(stage: &Stage, kind: Kind, wire: Wire) -> Result<f64> {
 
 fn idle_memory(arguments: &Arguments, stage: &Stage, kind: Kind, wire: Wire) -> Result<Idle> {
     let mut running = stage.start(kind)?;
-    let target = running.target(wire);
-    let request = stage.request(target.address)?;
+    let target = running.target(wire)?;
+    let request = stage.request(&target)?;
     running.first_answer(wire, &request)?;
     idle::measure(&target, &request, &stage.scenario.expect, arguments.idle, running.pid())
 }
@@ -106,8 +109,8 @@ fn shake_hands(
     for round in 1..=arguments.rounds {
         for (kind, runs) in &mut found {
             let mut running = stage.start(*kind)?;
-            let target = running.target(Wire::Tls);
-            let request = stage.request(target.address)?;
+            let target = running.target(Wire::Tls)?;
+            let request = stage.request(&target)?;
             running.first_answer(Wire::Tls, &request)?;
             let window = Duration::from_secs_f64(arguments.handshake_seconds);
             let expected = &stage.scenario.expect;

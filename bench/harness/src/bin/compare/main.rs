@@ -11,6 +11,7 @@ use std::process::Stdio;
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use mcpring_bench::affinity;
+use mcpring_bench::carriage::Carriage;
 use mcpring_bench::load::report::Report;
 use mcpring_bench::machine::{Line, Machine};
 use mcpring_bench::peer::{Kind, Stage, Wire};
@@ -32,12 +33,20 @@ struct Arguments {
     /// Who takes part, in order.
     #[arg(long, value_enum, value_delimiter = ',', default_value = "ours,echo,nginx,rmcp")]
     peers: Vec<Kind>,
-    /// Plain, TLS or both.
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "plain,tls")]
+    /// What is spoken: HTTP plain or over TLS with everybody, the rest with ours alone.
+    #[arg(
+        long,
+        value_enum,
+        value_delimiter = ',',
+        default_value = "plain,tls,lines,lines-tls,websocket,websocket-tls,events-tls"
+    )]
     wires: Vec<Wire>,
     /// Connection counts.
     #[arg(long, value_delimiter = ',', default_value = "1,32,256")]
     connections: Vec<usize>,
+    /// Requests that leave together on a connection; more than one only where no HTTP is spoken.
+    #[arg(long, value_delimiter = ',', default_value = "1,16")]
+    in_flight: Vec<usize>,
     /// How often the whole is repeated.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
@@ -106,16 +115,17 @@ fn requests(
     let mut samples = Vec::new();
     for round in 1..=arguments.rounds {
         for &wire in &arguments.wires {
-            for &connections in &arguments.connections {
+            for load in loads(arguments, wire) {
                 for &kind in &arguments.peers {
                     if !kind.speaks(wire) {
                         continue;
                     }
-                    let report = load_once(arguments, stage, kind, wire, connections).with_context(|| {
+                    let (connections, in_flight) = load;
+                    let report = load_once(arguments, stage, kind, wire, load).with_context(|| {
                         format!("{} {} {connections} connections", kind.name(), wire.name())
                     })?;
                     eprintln!(
-                        "round {round} {:<5} {connections:>3} {:<5} {:>8.3} us/request {:>8} requests/s",
+                        "round {round} {:<9} {connections:>3} x {in_flight:<2} {:<5} {:>8.3} us/request {:>8} requests/s",
                         wire.name(),
                         kind.name(),
                         report.server_cpu_us.unwrap_or_default(),
@@ -126,7 +136,7 @@ fn requests(
                         let measure = "requests";
                         Line { machine, measure, scenario, peer, round, numbers: &report }.append(path)?;
                     }
-                    samples.push(Sample { kind, wire, connections, round, report });
+                    samples.push(Sample { kind, wire, load, round, report });
                 }
             }
         }
@@ -134,17 +144,28 @@ fn requests(
     Ok(samples)
 }
 
+/// Connections and requests in flight on each, for that wire.
+fn loads(arguments: &Arguments, wire: Wire) -> Vec<(usize, usize)> {
+    let in_flight: &[usize] = match wire.carriage() {
+        Carriage::Http => &[1],
+        Carriage::Lines | Carriage::WebSocket => &arguments.in_flight,
+        Carriage::Events => &[],
+    };
+    let each = arguments.connections.iter();
+    each.flat_map(|connections| in_flight.iter().map(|in_flight| (*connections, *in_flight))).collect()
+}
+
 fn load_once(
     arguments: &Arguments,
     stage: &Stage,
     kind: Kind,
     wire: Wire,
-    connections: usize,
+    load: (usize, usize),
 ) -> Result<Report> {
     let mut running = stage.start(kind)?;
-    let request = stage.request(running.target(wire).address)?;
+    let request = stage.request(&running.target(wire)?)?;
     running.first_answer(wire, &request)?;
-    let mut command = stage.load(&running, wire, connections, arguments.load_cpu)?;
+    let mut command = stage.load(&running, wire, load, arguments.load_cpu)?;
     command.args(["--warmup", &arguments.warmup.to_string(), "--seconds", &arguments.seconds.to_string()]);
     command.stderr(Stdio::inherit());
     let output = command.output().context("start load")?;

@@ -15,7 +15,8 @@ use crate::extras::Extras;
 pub(crate) struct Sample {
     pub(crate) kind: Kind,
     pub(crate) wire: Wire,
-    pub(crate) connections: usize,
+    /// Connections, and requests in flight on each.
+    pub(crate) load: (usize, usize),
     pub(crate) round: usize,
     pub(crate) report: Report,
 }
@@ -39,19 +40,20 @@ pub(crate) fn print(machine: &Machine, stage: &Stage, samples: &[Sample], extras
 
 fn requests_table(samples: &[Sample]) -> String {
     let mut text = String::from(
-        "\nwire  conns peer    CPU us    requests/s    p50 us    p99 us  load busy  ours/its CPU (range)       ours/its requests/s (range)\n",
+        "\nwire      conns x flight peer    CPU us    requests/s    p50 us    p99 us  load busy  ours/its CPU (range)       ours/its requests/s (range)\n",
     );
-    let mut seen: Vec<(Wire, usize, Kind)> = Vec::new();
+    let mut seen: Vec<(Wire, (usize, usize), Kind)> = Vec::new();
     for sample in samples {
-        let key = (sample.wire, sample.connections, sample.kind);
+        let key = (sample.wire, sample.load, sample.kind);
         if !seen.contains(&key) {
             seen.push(key);
         }
     }
-    for (wire, connections, kind) in seen {
-        let of = |field: fn(&Report) -> f64| median(samples, kind, wire, connections, field);
+    for (wire, load, kind) in seen {
+        let (connections, in_flight) = load;
+        let of = |field: fn(&Report) -> f64| median(samples, kind, wire, load, field);
         let row = format!(
-            "{:<5} {connections:>5} {:<6} {:>7.2} {:>13.0} {:>9.1} {:>9.1} {:>10.2}  {:<26} {}",
+            "{:<9} {connections:>5} x {in_flight:<6} {:<6} {:>7.2} {:>13.0} {:>9.1} {:>9.1} {:>10.2}  {:<26} {}",
             wire.name(),
             kind.name(),
             of(cpu),
@@ -59,8 +61,8 @@ fn requests_table(samples: &[Sample]) -> String {
             of(|report| report.latency.p50_us),
             of(|report| report.latency.p99_us),
             of(|report| report.client_busy),
-            ratio_text(samples, kind, wire, connections, cpu),
-            ratio_text(samples, kind, wire, connections, rate),
+            ratio_text(samples, kind, wire, load, cpu),
+            ratio_text(samples, kind, wire, load, rate),
         );
         text.push_str(row.trim_end());
         text.push('\n');
@@ -72,50 +74,56 @@ fn median(
     samples: &[Sample],
     kind: Kind,
     wire: Wire,
-    connections: usize,
+    load: (usize, usize),
     field: impl Fn(&Report) -> f64,
 ) -> f64 {
     let values = samples
         .iter()
-        .filter(|sample| (sample.kind, sample.wire, sample.connections) == (kind, wire, connections))
+        .filter(|sample| (sample.kind, sample.wire, sample.load) == (kind, wire, load))
         .map(|sample| field(&sample.report));
     Spread::of(values).map_or(f64::NAN, |spread| spread.median)
 }
 
-/// Ours over another's, round by round.
+/// How one run was made: what was spoken, connections and requests in flight on each.
+type Way = (Wire, (usize, usize));
+
+/// Ours one way over another's in its way, round by round.
 fn ratio(
     samples: &[Sample],
-    (kind, other_wire): (Kind, Wire),
-    (wire, connections): (Wire, usize),
+    ours: Way,
+    (kind, other): (Kind, Way),
     field: impl Fn(&Report) -> f64,
 ) -> Option<Spread> {
-    let find = |kind, wire, round| {
-        samples.iter().find(|sample| {
-            (sample.kind, sample.wire, sample.connections, sample.round) == (kind, wire, connections, round)
-        })
+    let find = |kind, (wire, load): Way, round| {
+        samples
+            .iter()
+            .find(|sample| (sample.kind, sample.wire, sample.load, sample.round) == (kind, wire, load, round))
     };
     let rounds = samples.iter().map(|sample| sample.round).max()?;
     let values = (1..=rounds).filter_map(|round| {
-        let ours = find(Kind::Ours, wire, round)?;
-        let other = find(kind, other_wire, round)?;
+        let ours = find(Kind::Ours, ours, round)?;
+        let other = find(kind, other, round)?;
         Some(field(&ours.report) / field(&other.report))
     });
     Spread::of(values)
 }
 
+/// Against whom a row is held: another peer the same way, HTTP, or our own run without TLS.
 fn ratio_text(
     samples: &[Sample],
     kind: Kind,
     wire: Wire,
-    connections: usize,
+    load: (usize, usize),
     field: impl Fn(&Report) -> f64,
 ) -> String {
+    let http = if wire.is_secure() { Wire::Tls } else { Wire::Plain };
     let (other, note) = match (kind, wire) {
         (Kind::Ours, Wire::Plain) => return String::new(),
-        (Kind::Ours, Wire::Tls) => (Wire::Plain, " (own plain)"),
-        (Kind::Echo | Kind::Nginx | Kind::Rmcp | Kind::Rustls, _) => (wire, ""),
+        (Kind::Ours, Wire::Tls) => ((Wire::Plain, load), " (own plain)"),
+        (Kind::Ours, _) => ((http, (load.0, 1)), " (own HTTP)"),
+        (Kind::Echo | Kind::Nginx | Kind::Rmcp | Kind::Rustls, _) => ((wire, load), ""),
     };
-    ratio(samples, (kind, other), (wire, connections), field)
+    ratio(samples, (wire, load), (kind, other), field)
         .map_or_else(String::new, |found| format!("{found}{note}"))
 }
 
@@ -135,7 +143,7 @@ fn extras_table(extras: &Extras) -> String {
     for (kind, wire, idle) in &extras.idle {
         let _ = writeln!(
             text,
-            "{:<5} {:<6} {:>7} RSS {:>7} PSS at {} connections ({} MiB in all)",
+            "{:<10} {:<6} {:>7} RSS {:>7} PSS at {} connections ({} MiB in all)",
             wire.name(),
             kind.name(),
             idle.rss_bytes_each,
@@ -160,27 +168,36 @@ fn extras_table(extras: &Extras) -> String {
 /// The budgets that can be read from the table, met or missed.
 fn budgets(samples: &[Sample]) -> String {
     let mut text = String::new();
-    let mut settings = samples.iter().map(|sample| sample.connections).collect::<Vec<_>>();
+    let mut settings = samples.iter().map(|sample| sample.load.0).collect::<Vec<_>>();
     settings.sort_unstable();
     settings.dedup();
     for connections in settings.into_iter().filter(|connections| *connections >= 32) {
-        let plain = (Wire::Plain, connections);
-        let tls = (Wire::Tls, connections);
+        let one = |wire: Wire| (wire, (connections, 1));
+        let many = |wire: Wire| (wire, (connections, 16));
+        let (plain, tls) = (one(Wire::Plain), one(Wire::Tls));
+        let ours = |over: Way, under: Way| ratio(samples, over, (Kind::Ours, under), cpu);
         let checks = [
-            ("plain CPU / echo", 1.4, ratio(samples, (Kind::Echo, Wire::Plain), plain, cpu)),
-            ("plain CPU / nginx", 1.0, ratio(samples, (Kind::Nginx, Wire::Plain), plain, cpu)),
-            ("TLS CPU / own plain", 1.2, ratio(samples, (Kind::Ours, Wire::Plain), tls, cpu)),
-            ("TLS CPU / nginx", 1.0, ratio(samples, (Kind::Nginx, Wire::Tls), tls, cpu)),
+            ("plain CPU / echo", 1.4, ratio(samples, plain, (Kind::Echo, plain), cpu)),
+            ("plain CPU / nginx", 1.0, ratio(samples, plain, (Kind::Nginx, plain), cpu)),
+            ("TLS CPU / own plain", 1.2, ours(tls, plain)),
+            ("TLS CPU / nginx", 1.0, ratio(samples, tls, (Kind::Nginx, tls), cpu)),
             // Four times the requests per core are a quarter of the processor time per request.
-            ("plain CPU / rmcp", 0.25, ratio(samples, (Kind::Rmcp, Wire::Plain), plain, cpu)),
-            ("TLS CPU / rmcp", 0.25, ratio(samples, (Kind::Rmcp, Wire::Tls), tls, cpu)),
+            ("plain CPU / rmcp", 0.25, ratio(samples, plain, (Kind::Rmcp, plain), cpu)),
+            ("TLS CPU / rmcp", 0.25, ratio(samples, tls, (Kind::Rmcp, tls), cpu)),
+            ("lines CPU / HTTP", 1.0, ours(one(Wire::Lines), plain)),
+            ("lines TLS CPU / HTTP", 1.0, ours(one(Wire::LinesTls), tls)),
+            ("WebSocket CPU / HTTP", 1.0, ours(one(Wire::Websocket), plain)),
+            ("WebSocket TLS CPU / HTTP", 1.0, ours(one(Wire::WebsocketTls), tls)),
+            // Twice the requests per core.
+            ("16 lines CPU / 1", 0.5, ours(many(Wire::Lines), one(Wire::Lines))),
+            ("16 lines TLS CPU / 1", 0.5, ours(many(Wire::LinesTls), one(Wire::LinesTls))),
         ];
         for (name, budget, found) in checks {
             if let Some(found) = found {
                 let verdict = if found.median <= budget { "met" } else { "MISSED" };
                 let _ = writeln!(
                     text,
-                    "{connections:>5} {name:<24} {:.2} <= {budget:.2}  {verdict}",
+                    "{connections:>5} {name:<25} {:.2} <= {budget:.2}  {verdict}",
                     found.median
                 );
             }

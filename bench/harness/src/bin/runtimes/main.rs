@@ -166,9 +166,10 @@ fn run_once(comparison: &Comparison, runtime: Runtime, connections: usize) -> Re
     command.args(["serve", &runtime.name(), &address.to_string()]);
     command.args(["--request-bytes", &request.len().to_string(), "--answer"]).arg(&answer_file);
     let mut server = Process::start(command.stdin(Stdio::null()), comparison.server_cpu)?;
-    let target = Target { address, tls: None };
+    let target = Target::http(address, None);
     server.first_answer(&target, &request)?;
     let plan = Plan {
+        in_flight: 1,
         target,
         request,
         connections,

@@ -1,6 +1,6 @@
 """The official TypeScript clients, both generations, and the inspector's command line.
 
-Used by `clients`; the standard library only.
+Used by `clients` and `events`; the standard library only.
 """
 
 import shutil
@@ -31,10 +31,12 @@ def program(file, *arguments):
 
 
 def clients():
-    """Name: how its packages are installed, its command in their folder (the era comes last), the eras it speaks."""
+    """Name: how its packages are installed, its command in their folder (the era comes last), the eras by each way."""
     both = ["legacy", "modern", "auto"]
+    second = {"https": [*both, "2025-06-18", "2025-03-26"], "stdio": both}
+    first = {way: ["legacy"] for way in ["https", "ws", "wss", "sse", "https sse", "stdio"]}
     node = packages("node", "features.mjs")
     return {
-        "typescript 2": (node, program("features.mjs", "client"), [*both, "2025-06-18", "2025-03-26"]),
-        "typescript 1": (node, program("features.mjs", "sdk"), ["legacy"]),
+        "typescript 2": (node, program("features.mjs", "client"), second),
+        "typescript 1": (node, program("features.mjs", "sdk"), first),
     }

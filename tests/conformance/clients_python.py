@@ -25,10 +25,12 @@ def program(file):
 
 
 def clients():
-    """Name: how its packages are installed, its command in their folder (the era comes last), the eras it speaks."""
+    """Name: how its packages are installed, its command in their folder (the era comes last), the eras by each way."""
     both = ["legacy", "modern", "auto"]
+    second = {"https": both, "tcp": ["modern", "legacy"], "tls": ["auto", "legacy"], "stdio": both}
+    first = {way: ["legacy"] for way in ["https", "ws", "wss", "sse", "https sse", "stdio"]}
     return {
-        "python 2": (packages("python", "requirements.txt"), program("features.py"), both),
-        "python 1": (packages("first_python", "first_requirements.txt"), program("first_features.py"), ["legacy"]),
-        "fastmcp": (packages("fast_python", "fast_requirements.txt"), program("fast_features.py"), both),
+        "python 2": (packages("python", "requirements.txt"), program("features.py"), second),
+        "python 1": (packages("first_python", "first_requirements.txt"), program("first_features.py"), first),
+        "fastmcp": (packages("fast_python", "fast_requirements.txt"), program("fast_features.py"), {"https": both}),
     }

@@ -15,5 +15,7 @@ def package():
 
 
 def clients():
-    """Name: how it is built, its command in the folder that gives (the era comes last), the eras it speaks."""
-    return {"rmcp": (package, lambda folder: [folder / "debug" / "features"], ["legacy", "modern", "auto"])}
+    """Name: how it is built, its command in that folder (the era comes last), the eras by each way."""
+    both = ["legacy", "modern", "auto"]
+    tried = {"https": both, "tcp": ["modern", "legacy"], "tls": both, "stdio": both}
+    return {"rmcp": (package, lambda folder: [folder / "debug" / "features"], tried)}

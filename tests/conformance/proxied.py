@@ -1,7 +1,7 @@
 """A relay to a server under test that cuts what is open when something connects to its second port, and can spoil answers.
 
 Used by the real clients' checks; the standard library only. As a rule it relays bytes and ends no TLS. A relay that spoils
-speaks TLS on both sides and replaces bytes by as many others in what the server says, so lengths stay true.
+replaces bytes by as many others in what the server says, so lengths stay true; with certificates it speaks TLS on both sides.
   with Proxied(port) as relay: relay.port, relay.cut_port
   with Proxied(port, spoil=(b"Hello", b"Hullo"), certificates=folder) as relay: ...
 """
@@ -18,8 +18,8 @@ class Proxied:
     def __init__(self, port, spoil=None, certificates=None):
         self.target, self.spoil = port, spoil
         self.inside = self.outside = None
-        if spoil:
-            assert len(spoil[0]) == len(spoil[1]), f"{spoil} changes a length"
+        assert not spoil or len(spoil[0]) == len(spoil[1]), f"{spoil} changes a length"
+        if spoil and certificates:
             self.outside = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self.outside.load_cert_chain(certificates / "localhost.crt", certificates / "localhost.key")
             self.inside = ssl.create_default_context(cafile=certificates / "ca.crt")

@@ -1,6 +1,6 @@
 """What is spoiled in the server's answers, one thing at a time, and what every client must then complain of.
 
-Used by `clients`. The lengths are the same, so that nothing but the value is wrong.
+Used by `clients` and `run`. The lengths are the same, so that nothing but the value is wrong.
 """
 
 # Name: the era in which it shows, or None for any; what the server says; what the client is told instead; what the client's
@@ -30,3 +30,5 @@ SPOILED = {
     "round": ("modern", b'"resultType":"input_required"', b'"resultType":"input_acquired"', "acquired|asks|prompt|model"),
     "state": ("modern", b'"requestState":"', b'"requestStete":"', "confirm|state|question|asks|result"),
 }
+# What shows only where a stream that was cut is resumed.
+RESUMED = {"cut", "late"}

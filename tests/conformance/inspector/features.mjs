@@ -1,18 +1,28 @@
 // The MCP inspector's command line as a client of all it can do, against a server with the fixtures of src/tools/fixtures.
-// Reads MCPRING_URL, MCPRING_CA and MCPRING_TOKEN; the argument is the era: legacy, modern or auto.
+// Reads MCPRING_URL, MCPRING_CA and MCPRING_TOKEN, or MCPRING_COMMAND to talk to the standard streams of that; the argument is
+// the era: legacy, modern or auto.
 // Exits 0 only when every answer was right. Run it with the Node beside the inspector, in its folder.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
 import path from "node:path";
 
 const era = process.argv[2];
-const { MCPRING_URL: url, MCPRING_CA: authority, MCPRING_TOKEN: token } = process.env;
+const { MCPRING_URL: url, MCPRING_CA: authority, MCPRING_TOKEN: token, MCPRING_COMMAND: command } = process.env;
 const cli = path.join(import.meta.dirname, "node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js");
-const common = ["--cli", "--quiet", "--format", "json", "--transport", "http", "--server-url", url];
-const identity = ["--header", `Authorization: Bearer ${token}`, "--protocol-era", era];
+const common = ["--cli", "--quiet", "--format", "json", "--protocol-era", era];
+const transport = url.endsWith("/sse") ? "sse" : "http";
+const at = ["--transport", transport, "--server-url", url, "--header", `Authorization: Bearer ${token}`];
+// The words of a command would be taken for options of the inspector's.
+const started = path.join(process.env.HOME, "started.json");
+if (command) {
+  const [program, ...args] = JSON.parse(command);
+  writeFileSync(started, JSON.stringify({ mcpServers: { it: { command: program, args } } }));
+}
+const server = command ? ["--config", started, "--server", "it"] : at;
 
 function inspect(method, ...rest) {
-  const args = [cli, ...common, ...identity, "--method", method, ...rest];
+  const args = [cli, ...common, ...server, "--method", method, ...rest];
   const env = { ...process.env, NODE_EXTRA_CA_CERTS: authority };
   return spawnSync(process.execPath, args, { encoding: "utf8", timeout: 60_000, env });
 }

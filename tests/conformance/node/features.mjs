@@ -1,6 +1,7 @@
 // The official TypeScript SDKs as clients of every feature, against a server with the fixtures of src/tools/fixtures.
-// Reads MCPRING_URL, MCPRING_TOKEN and MCPRING_CUT (a port: to connect to it cuts every connection that is open); the
-// authority is NODE_EXTRA_CA_CERTS. Arguments: client (2.x) or sdk (1.x), and the era: legacy, modern, auto or a revision.
+// Reads MCPRING_URL, whose scheme and path tell the transport, MCPRING_TOKEN and MCPRING_CUT (a port: to connect to it cuts every
+// connection that is open; there where what is cut can be resumed), or MCPRING_COMMAND to talk to the standard streams of that;
+// the authority is NODE_EXTRA_CA_CERTS. Arguments: client (2.x) or sdk (1.x), and the era: legacy, modern, auto or a revision.
 // Exits 0 only when every answer was right. Run it with the Node beside the packages, in their folder.
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -8,7 +9,9 @@ import net from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 
 const [generation, era] = process.argv.slice(2);
-const { MCPRING_URL: url, MCPRING_TOKEN: token, MCPRING_CUT: cutPort } = process.env;
+const { MCPRING_URL: url, MCPRING_TOKEN: token, MCPRING_CUT: cutPort, MCPRING_COMMAND: command } = process.env;
+// Whether each call has a stream of its own, as over Streamable HTTP, or all share one.
+const STREAMS = cutPort !== undefined;
 const REVISION = { legacy: "2025-11-25", modern: "2026-07-28", auto: "2026-07-28" }[era] ?? era;
 const MODERN = REVISION === "2026-07-28";
 // Elicitation and structured output came with 2025-06-18, priming events and choices with titles with 2025-11-25.
@@ -77,19 +80,20 @@ async function noting(address, init) {
 // The two generations differ in how handlers are named and where the options of a call go.
 async function secondGeneration() {
   const { Client, StreamableHTTPClientTransport } = await import("@modelcontextprotocol/client");
+  const { StdioClientTransport } = await import("@modelcontextprotocol/client/stdio");
   const mode = { modern: { pin: REVISION }, auto: "auto" }[era] ?? "legacy";
   const older = mode === "legacy" && era !== "legacy" && { supportedProtocolVersions: [era] };
   const client = new Client({ name: "features", version: "1" }, { capabilities, versionNegotiation: { mode }, ...older });
   const can = Object.entries(answers).filter(([method]) => ASKS || method !== "elicitation/create");
   for (const [method, answer] of can) client.setRequestHandler(method, async (request) => answer(request));
   for (const [method, note] of Object.entries(notices)) client.setNotificationHandler(method, (notice) => void note(notice));
-  return [client, StreamableHTTPClientTransport, (params, options) => client.callTool(params, options)];
+  const Transport = command ? StdioClientTransport : StreamableHTTPClientTransport;
+  return [client, Transport, (params, options) => client.callTool(params, options)];
 }
 
 async function firstGeneration() {
   assert.equal(era, "legacy", "the first generation knows no other era");
   const { Client } = await import("@modelcontextprotocol/sdk/client/index.js");
-  const { StreamableHTTPClientTransport } = await import("@modelcontextprotocol/sdk/client/streamableHttp.js");
   const schemas = await import("@modelcontextprotocol/sdk/types.js");
   const client = new Client({ name: "features", version: "1" }, { capabilities });
   for (const name of ["CreateMessageRequest", "ElicitRequest", "ListRootsRequest"]) {
@@ -98,7 +102,21 @@ async function firstGeneration() {
   for (const name of ["LoggingMessage", "ToolListChanged", "PromptListChanged", "ResourceUpdated"]) {
     client.setNotificationHandler(schemas[`${name}NotificationSchema`], (notice) => void notices[notice.method](notice));
   }
-  return [client, StreamableHTTPClientTransport, (params, options) => client.callTool(params, undefined, options)];
+  return [client, await firstTransport(), (params, options) => client.callTool(params, undefined, options)];
+}
+
+async function firstTransport() {
+  const of = (name) => import(`@modelcontextprotocol/sdk/client/${name}.js`);
+  if (command) return (await of("stdio")).StdioClientTransport;
+  if (url.endsWith("/sse")) return (await of("sse")).SSEClientTransport;
+  if (!url.startsWith("ws")) return (await of("streamableHttp")).StreamableHTTPClientTransport;
+  // That client has no place for headers, which Node's WebSocket takes.
+  globalThis.WebSocket = class extends WebSocket {
+    constructor(address, protocols) {
+      super(address, { protocols, headers: requestInit.headers });
+    }
+  };
+  return (await of("websocket")).WebSocketClientTransport;
 }
 
 async function until(condition, what) {
@@ -127,6 +145,7 @@ async function refused(asked, wanted, what) {
   same([error?.code, error?.data?.uri], wanted, what);
 }
 
+const requestInit = { headers: { Authorization: `Bearer ${token}` } };
 const start = { client: secondGeneration, sdk: firstGeneration }[generation];
 const [client, Transport, callTool] = await start();
 const call = (name, args = {}, options = {}) => callTool({ name, arguments: args }, options);
@@ -228,7 +247,9 @@ async function prompts() {
 async function telling() {
   const seen = [];
   await call("test_tool_with_progress", {}, { onprogress: ({ progress, total }) => seen.push([progress, total]) });
-  same(seen, [[0, 100], [50, 100], [100, 100]], "progress");
+  // On a stream of all calls the SDKs drop a report that they read together with the answer, which removes its handler first.
+  const sure = STREAMS ? 3 : 2;
+  same(seen.slice(0, sure), [[0, 100], [50, 100], [100, 100]].slice(0, sure), "progress");
   const logged = { name: "test_tool_with_logging", arguments: {} };
   const at = (level) => (MODERN ? { ...logged, _meta: { "io.modelcontextprotocol/logLevel": level } } : logged);
   if (!MODERN) await client.setLoggingLevel("error");
@@ -283,7 +304,7 @@ async function rounds() {
   const seen = [];
   // What the SDK itself reports of its rounds has no total.
   const hello = await text("test_streaming_elicitation", {}, { onprogress: ({ progress, total }) => total && seen.push(progress) });
-  same([hello, new Set(seen)], [[false, "Hello, Ada!"], new Set([0])], "progress, then a question");
+  same([hello, STREAMS && new Set(seen)], [[false, "Hello, Ada!"], STREAMS && new Set([0])], "progress, then a question");
   const { messages } = await client.getPrompt({ name: "test_input_required_result_prompt" });
   same(messages[0].content.text, "Use this context: rings", "a prompt that asks");
 }
@@ -296,14 +317,14 @@ async function cancelling() {
     onresumptiontoken: () => stop.abort("enough"),
   });
   // Where no event says that the call has begun, the next answer does: it was asked for later.
-  if (!PRIMES) {
+  if (!PRIMES || !STREAMS) {
     await says("greet", { name: "Ada" }, "Hello, Ada!", "a call beside one that runs");
     stop.abort("enough");
   }
   const before = told.ended;
   const began = Date.now();
   await assert.rejects(running, /enough/);
-  if (!MODERN) await until(() => told.ended > before, "the end of the cancelled call's stream");
+  if (STREAMS && !MODERN) await until(() => told.ended > before, "the end of the cancelled call's stream");
   same(Date.now() - began < 15_000, true, "a call is cancelled");
   await says("greet", { name: "Ada" }, "Hello, Ada!", "and the next one is answered");
 }
@@ -323,7 +344,7 @@ async function changing() {
     listening = await client.listen(filter);
     same(listening.honoredFilter, filter, "a subscription is acknowledged");
   } else {
-    await until(() => told.streams > 0, "the stream of the session");
+    if (STREAMS) await until(() => told.streams > 0, "the stream of the session");
     await client.subscribeResource({ uri: WATCHED });
   }
   const isThere = async () => (await toolNames()).includes("test_dynamic_tool");
@@ -360,6 +381,7 @@ async function resuming() {
   const patient = { timeout: 20_000 };
   const resumed = "Reconnection test completed successfully";
   same(await text("test_reconnection", {}, patient), [false, resumed], "a call whose stream the server closed");
+  if (!STREAMS) return;
   // The first event of a stream has an id, so the call has begun and can be resumed.
   let cuts = 0;
   const late = await text("slow_compute", { seconds: 0.5, label: "late" }, {
@@ -381,22 +403,31 @@ async function resuming() {
 }
 
 async function leaving() {
-  if (MODERN) return;
+  if (MODERN || !STREAMS) return;
   same(typeof transport.sessionId, "string", "there is a session");
   await transport.terminateSession();
   same(transport.sessionId, undefined, "the session is ended");
 }
 
 const reconnectionOptions = { initialReconnectionDelay: 50, maxReconnectionDelay: 200, reconnectionDelayGrowFactor: 2, maxRetries: 10 };
-const requestInit = { headers: { Authorization: `Bearer ${token}` } };
-const transport = new Transport(new URL(url), { requestInit, reconnectionOptions, fetch: noting });
+const [program, ...args] = JSON.parse(command ?? "[]");
+const transport = command
+  ? new Transport({ command: program, args, env: process.env })
+  : new Transport(new URL(url), { requestInit, reconnectionOptions, fetch: noting });
+// The first generation tells the revision to its transport only.
+const { setProtocolVersion } = transport;
+let agreed = undefined;
+transport.setProtocolVersion = (version) => {
+  agreed = version;
+  setProtocolVersion?.call(transport, version);
+};
 client.onerror = (error) => told.errors.push(String(error));
 let where = "connecting";
 try {
   await client.connect(transport);
   same(client.getServerVersion()?.name, "mcpring-fixtures", "the server introduces itself");
   same(client.getInstructions(), "Everything here exists to be tested.", "and says what it is for");
-  const spoken = client.getNegotiatedProtocolVersion?.() ?? transport.protocolVersion;
+  const spoken = client.getNegotiatedProtocolVersion?.() ?? agreed;
   same(spoken, REVISION, `revision ${spoken}`);
   if (!MODERN) await client.ping();
   for (const step of [tools, mistakes, resources, prompts, telling, questions, rounds, cancelling, changing, resuming, leaving]) {

@@ -1,7 +1,8 @@
 """What every Python client checks, against a server that has the fixtures of src/tools/fixtures.
 
 A client is an object with the methods of the official SDK 2: `features.py` here is the plainest. Every value is compared
-with what the fixture says. MCPRING_CUT is a port: to connect to it cuts every connection that is open.
+with what the fixture says. MCPRING_CUT is a port: to connect to it cuts every connection that is open. It is there where
+what is cut can be resumed.
 """
 
 import asyncio
@@ -425,6 +426,8 @@ async def resuming(client, told):
     # A library that can not resume a stream may wait for ever.
     async with asyncio.timeout(PATIENCE):
         await called(client, "test_reconnection", {}, ["Reconnection test completed successfully"])
+    if "MCPRING_CUT" not in os.environ:
+        return
     # While the stream of the session is away, a change is kept for it. This is the first cut, for the SDKs restore that
     # stream once only.
     await cut()

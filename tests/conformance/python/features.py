@@ -1,10 +1,12 @@
 """The official Python SDK 2 as a client of every feature, against a server that has the fixtures of src/tools/fixtures.
 
-Reads MCPRING_URL, MCPRING_CA, MCPRING_TOKEN and MCPRING_CUT; the first argument is the era: legacy, modern or auto.
-Exits 0 only when every answer was right.
+Reads MCPRING_URL, MCPRING_CA, MCPRING_TOKEN and MCPRING_CUT, or MCPRING_COMMAND to talk to the standard streams of that; the
+first argument is the era: legacy, modern or auto. Exits 0 only when every answer was right.
 """
 
 import asyncio
+import contextlib
+import json
 import os
 import ssl
 import sys
@@ -12,7 +14,7 @@ import sys
 import httpx2
 import mcp_types as types
 from checks import MODERN, ROOTS, Told, all_features
-from mcp import Client
+from mcp import Client, StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
 MODES = {"legacy": "legacy", "modern": MODERN, "auto": "auto"}
@@ -63,18 +65,27 @@ class Completing(Client):
         return asked.completion
 
 
-async def main(era):
+@contextlib.asynccontextmanager
+async def reached():
+    """The transport by which the server is reached."""
+    if command := os.environ.get("MCPRING_COMMAND"):
+        program, *arguments = json.loads(command)
+        yield stdio_client(StdioServerParameters(command=program, args=arguments, env=dict(os.environ)))
+        return
     trust = ssl.create_default_context(cafile=os.environ["MCPRING_CA"])
     headers = {"Authorization": f"Bearer {os.environ['MCPRING_TOKEN']}"}
-    told = Noting()
     async with httpx2.AsyncClient(verify=trust, headers=headers, timeout=30) as http:
-        transport = streamable_http_client(os.environ["MCPRING_URL"], http_client=http)
-        given = {
-            "logging_callback": told.log, "message_handler": told.message, "sampling_callback": told.sample,
-            "elicitation_callback": told.elicit, "list_roots_callback": told.roots, "log_level": "debug",
-        }
-        async with Completing(transport, mode=MODES[era], cache=None, **given) as client:
-            return await all_features(client, told, era)
+        yield streamable_http_client(os.environ["MCPRING_URL"], http_client=http)
+
+
+async def main(era):
+    told = Noting()
+    given = {
+        "logging_callback": told.log, "message_handler": told.message, "sampling_callback": told.sample,
+        "elicitation_callback": told.elicit, "list_roots_callback": told.roots, "log_level": "debug",
+    }
+    async with reached() as transport, Completing(transport, mode=MODES[era], cache=None, **given) as client:
+        return await all_features(client, told, era)
 
 
 sys.exit(asyncio.run(main(sys.argv[1])))

@@ -1,10 +1,13 @@
 """The official Python SDK 1 as a client of every feature, against a server that has the fixtures of src/tools/fixtures.
 
-Reads MCPRING_URL, MCPRING_CA, MCPRING_TOKEN and MCPRING_CUT; the first argument is the era, which is legacy.
-Exits 0 only when every answer was right.
+Reads MCPRING_URL, whose scheme and path tell the transport, MCPRING_CA, MCPRING_TOKEN and MCPRING_CUT, or MCPRING_COMMAND to talk
+to the standard streams of that; the first argument is the era, which is legacy. Exits 0 only when every answer was right.
 """
 
 import asyncio
+import contextlib
+import functools
+import json
 import os
 import re
 import ssl
@@ -12,7 +15,9 @@ import sys
 
 import httpx
 from checks import ROOTS, Told, all_features
-from mcp import ClientSession, types
+from mcp import ClientSession, StdioServerParameters, stdio_client, types
+from mcp.client import websocket
+from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 
 
@@ -87,19 +92,45 @@ class Session:
         return ask
 
 
-async def main(era):
+@contextlib.asynccontextmanager
+async def reached():
+    """The two ends of the transport by which the server is reached."""
+    url = os.environ["MCPRING_URL"]
+    if command := os.environ.get("MCPRING_COMMAND"):
+        program, *arguments = json.loads(command)
+        async with stdio_client(StdioServerParameters(command=program, args=arguments, env=dict(os.environ))) as ends:
+            yield ends
+        return
     trust = ssl.create_default_context(cafile=os.environ["MCPRING_CA"])
     headers = {"Authorization": f"Bearer {os.environ['MCPRING_TOKEN']}"}
+    if url.startswith("ws"):
+        # The client of the SDK has no place for either.
+        given = {"additional_headers": headers} | ({"ssl": trust} if url.startswith("wss:") else {})
+        websocket.ws_connect = functools.partial(websocket.ws_connect, **given)
+        async with websocket.websocket_client(url) as ends:
+            yield ends
+    elif url.endswith("/sse"):
+
+        def trusting(headers=None, timeout=None, auth=None):
+            return httpx.AsyncClient(verify=trust, headers=headers, timeout=timeout, auth=auth)
+
+        async with sse_client(url, headers=headers, httpx_client_factory=trusting) as ends:
+            yield ends
+    else:
+        async with (
+            httpx.AsyncClient(verify=trust, headers=headers, timeout=30) as http,
+            streamable_http_client(url, http_client=http) as (reading, writing, _),
+        ):
+            yield reading, writing
+
+
+async def main(era):
     told = Noting()
     given = {
         "logging_callback": told.log, "message_handler": told.message, "sampling_callback": told.sample,
         "elicitation_callback": told.elicit, "list_roots_callback": told.roots,
     }
-    async with (
-        httpx.AsyncClient(verify=trust, headers=headers, timeout=30) as http,
-        streamable_http_client(os.environ["MCPRING_URL"], http_client=http) as (reading, writing, _),
-        ClientSession(reading, writing, **given) as session,
-    ):
+    async with reached() as (reading, writing), ClientSession(reading, writing, **given) as session:
         version = (await session.initialize()).protocolVersion
         return await all_features(Session(session, version), told, era)
 

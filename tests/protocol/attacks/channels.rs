@@ -1,0 +1,40 @@
+//! What hostile, hasty or unlucky peers try on connections that carry everything.
+//! Next: `crate::channels`, what friendly ones see.
+
+use mcpring::pipeline::admit::RateKey;
+use mcpring::pipeline::hub::key::Key;
+use serde_json::{Value, json};
+
+use crate::client::answering;
+use crate::fixture::{KEY, rate};
+use crate::offer::catalog;
+use crate::shards::{Carry, Shards};
+use crate::talk::{KINDS, Kind, PIPES, Talk, call, get, reason, request, reshape, serving, shake, text};
+
+fn work(id: u64, ms: u64) -> Value {
+    request(id, "tools/call", json!({"name": "work", "arguments": {"ms": ms}}))
+}
+
+#[test]
+fn an_event_stream_carries_everything_although_its_request_was_the_last_of_its_connection() {
+    for (version, fields) in [("1.1", "Connection: close\r\n"), ("1.0", ""), ("1.1", "")] {
+        let mut shards = Shards::new(1, Carry::InOrder, &serving(Kind::Events, &catalog(), |_| {}));
+        let opening = String::from_utf8(get("/sse", fields)).unwrap();
+        let line = shards.open(opening.replace("HTTP/1.1", &format!("HTTP/{version}")).as_bytes());
+        let received = String::from_utf8_lossy(shards.received(line)).into_owned();
+        let (_, rest) = received.split_once("data: ").expect("an endpoint");
+        let path = rest.lines().next().unwrap().to_owned();
+        for id in 1..=3 {
+            let message = call(id, "echo", json!({"message": format!("m{id}")}), None).to_string();
+            let length = message.len();
+            let post = format!(
+                "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+                 Authorization: Bearer {KEY}\r\nContent-Length: {length}\r\n\r\n{message}"
+            );
+            assert_eq!(shards.ask(post.as_bytes()).status, 202, "{version} {fields} {id}");
+        }
+        assert!(!shards.is_over(line), "{version} {fields}");
+        let received = String::from_utf8_lossy(shards.received(line)).into_owned();
+        assert!((1..=3).all(|id| received.contains(&format!("m{id}"))), "{version} {fields}: {received}");
+    }
+}

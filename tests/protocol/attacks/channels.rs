@@ -38,3 +38,22 @@ fn an_event_stream_carries_everything_although_its_request_was_the_last_of_its_c
         assert!((1..=3).all(|id| received.contains(&format!("m{id}"))), "{version} {fields}: {received}");
     }
 }
+
+#[test]
+fn posts_to_shards_that_are_not_there_leave_nothing_behind() {
+    for count in [1, 3] {
+        let mut shards = Shards::new(count, Carry::InOrder, &serving(Kind::Events, &catalog(), |_| {}));
+        for shard in [0, 1, 2, 3, 500, u16::MAX] {
+            for _ in 0..count {
+                let path = format!("/message?sessionId={}", Key { shard, slot: 0, nonce: 1 }.encode());
+                let post = format!(
+                    "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+                     Authorization: Bearer {KEY}\r\nContent-Length: 2\r\n\r\n{{}}"
+                );
+                assert_eq!(shards.ask(post.as_bytes()).status, 404, "{count} {shard}");
+            }
+        }
+        shards.cut_all();
+        assert_eq!(shards.streams(), 0, "{count}");
+    }
+}

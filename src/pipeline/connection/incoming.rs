@@ -52,8 +52,10 @@ impl Connection {
             }
             Found::TooLong { consumed } => {
                 turn.count(Count::FramingRefused);
-                let row = respond::refuse(turn, listener, channel.exchange, &Refusal::MessageSize, None);
-                self.note(turn, listener, row, Known::default());
+                let payer = if is_known { Payer::Known } else { Payer::Unknown };
+                let refusal = self.pay(payer, turn).err().unwrap_or(Refusal::MessageSize);
+                self.refuse_incoming(&refusal, None, listener, turn);
+                self.note_failure(turn);
                 Some(consumed)
             }
             // A sign of life brings no message nearer to its end.
@@ -130,7 +132,8 @@ impl Connection {
         let sender = self.sender(root, listener, turn);
         let payer = if sender.is_ok() { Payer::Known } else { Payer::Unknown };
         if let Err(unpaid) = self.pay(payer, turn) {
-            return self.refuse_request(&unpaid, root, listener, turn);
+            self.refuse_request(&unpaid, root, listener, turn);
+            return self.note_failure(turn);
         }
         let principal = match sender {
             Ok(principal) => principal,

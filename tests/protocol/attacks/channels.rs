@@ -57,3 +57,32 @@ fn posts_to_shards_that_are_not_there_leave_nothing_behind() {
         assert_eq!(shards.streams(), 0, "{count}");
     }
 }
+
+#[test]
+fn a_stranger_without_tokens_is_sent_away_too() {
+    for kind in PIPES {
+        let mut talk = Talk::with(kind, |snapshot| snapshot.rate_limits = vec![rate(RateKey::Ip, 1, 1)]);
+        let guess = |id: u64| call(id, "echo", json!({"message": "x"}), Some(&format!("guess-{id}")));
+        for id in 1..=3 {
+            assert!(!talk.is_over(), "{kind:?} {id}");
+            talk.say(&guess(id));
+        }
+        assert!(talk.is_over(), "{kind:?}: it may guess for ever");
+    }
+}
+
+#[test]
+fn a_stranger_that_sends_too_much_is_sent_away_and_pays() {
+    for kind in PIPES {
+        let mut talk = Talk::new(kind);
+        for at in 1..=3 {
+            assert!(!talk.is_over(), "{kind:?} {at}");
+            talk.raw(&talk.encode(&"x".repeat(70_000)));
+        }
+        assert!(talk.is_over(), "{kind:?}");
+        let mut talk = Talk::with(kind, |snapshot| snapshot.rate_limits = vec![rate(RateKey::Ip, 1, 1)]);
+        assert_eq!(talk.raw(&talk.encode(&"x".repeat(70_000)))[0]["error"]["code"], 413);
+        let refused = talk.say(&call(1, "echo", json!({"message": "x"}), Some(KEY)));
+        assert_eq!(reason(&refused[0]), "rate_limit_exceeded", "{kind:?}");
+    }
+}

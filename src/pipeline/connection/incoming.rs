@@ -291,6 +291,8 @@ fn answerable<'i>(root: Value<'_, 'i>) -> Option<Option<Id<'i>>> {
     }
 }
 
+/// Whether it is a request, or a batch with one in it.
 fn is_request(root: Value<'_, '_>) -> bool {
-    root.is_array() || matches!(jsonrpc::decode(root), Ok(Message::Request { .. }))
+    let is_one = |message| matches!(jsonrpc::decode(message), Ok(Message::Request { .. }));
+    if root.is_array() { root.elements().any(is_one) } else { is_one(root) }
 }

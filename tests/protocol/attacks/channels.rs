@@ -16,6 +16,38 @@ fn work(id: u64, ms: u64) -> Value {
 }
 
 #[test]
+fn a_batch_runs_no_more_at_once_than_its_messages_would_alone() {
+    for kind in KINDS {
+        let mut talk =
+            Talk::with(kind, |snapshot| reshape(snapshot, |listener| listener.limits.inflight_max = 3));
+        shake(&mut talk, "2025-03-26", json!({}));
+        assert!(talk.say(&work(1, 100)).is_empty());
+        let batch: Vec<Value> = (2..10).map(|id| work(id, 100)).collect();
+        let mut heard = talk.say(&json!(batch));
+        assert_eq!(talk.shards.running(), 3, "{kind:?}");
+        heard.extend(talk.pass(150));
+        let answers = heard.iter().find_map(Value::as_array).expect("one batch, one array");
+        let refused: Vec<&Value> = answers.iter().filter(|answer| answer.get("error").is_some()).collect();
+        assert_eq!((answers.len(), refused.len()), (8, 6), "{kind:?}: {heard:?}");
+        assert!(refused.iter().all(|answer| reason(answer) == "too_many_in_flight"));
+    }
+}
+
+#[test]
+fn answers_in_a_batch_are_taken_however_many_requests_wait() {
+    for kind in KINDS {
+        let mut talk =
+            Talk::with(kind, |snapshot| reshape(snapshot, |listener| listener.limits.inflight_max = 1));
+        shake(&mut talk, "2025-03-26", answering());
+        let question = talk.say(&request(1, "tools/call", json!({"name": "ask_all"}))).remove(0);
+        assert!(question.get("method").is_some(), "{question}");
+        let answer = json!({"jsonrpc": "2.0", "id": question["id"], "result": {"action": "accept"}});
+        let heard = talk.say(&json!([answer]));
+        assert!(heard.iter().all(|message| message.get("error").is_none()), "{kind:?}: {heard:?}");
+    }
+}
+
+#[test]
 fn an_event_stream_carries_everything_although_its_request_was_the_last_of_its_connection() {
     for (version, fields) in [("1.1", "Connection: close\r\n"), ("1.0", ""), ("1.1", "")] {
         let mut shards = Shards::new(1, Carry::InOrder, &serving(Kind::Events, &catalog(), |_| {}));

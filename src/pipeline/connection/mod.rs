@@ -173,7 +173,7 @@ impl Connection {
         if std::mem::take(&mut self.is_paused) {
             if self.attached.is_some() {
                 self.poll_attached(turn);
-            } else {
+            } else if self.held.capacity() > 0 {
                 self.advance_held(turn);
             }
             if self.has_input_ended {

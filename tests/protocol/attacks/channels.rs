@@ -118,3 +118,20 @@ fn a_stranger_that_sends_too_much_is_sent_away_and_pays() {
         assert_eq!(reason(&refused[0]), "rate_limit_exceeded", "{kind:?}");
     }
 }
+
+#[test]
+fn what_is_written_in_many_parts_leaves_no_lease_that_was_not_taken() {
+    for kind in KINDS {
+        let mut talk = Talk::new(kind);
+        let before = talk.shards.desks[0].work.pool.leased();
+        for id in 0..8u64 {
+            let mut flood = call(id, "flood", json!({"messages": 4, "bytes": 60_000}), Some(KEY));
+            flood["params"]["_meta"]["io.modelcontextprotocol/logLevel"] = json!("warning");
+            assert!(talk.say(&flood).is_empty());
+        }
+        let mut heard = Vec::new();
+        (0..30).for_each(|_| heard.extend(talk.pass(5)));
+        assert_eq!(heard.iter().filter(|message| message.get("result").is_some()).count(), 8, "{kind:?}");
+        assert_eq!(talk.shards.desks[0].work.pool.leased(), before, "{kind:?}");
+    }
+}

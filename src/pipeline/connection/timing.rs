@@ -94,7 +94,8 @@ impl Connection {
             (Life::Open, _, Framing::Body(_) | Framing::Discard(_)) => Wait::Body,
             (Life::Open, _, Framing::Messages(messages)) => {
                 let is_partial = !self.held.is_empty() || self.has_partial_record() || messages.are_inside();
-                if is_partial {
+                // What is cut off by the end of the input is not waited for.
+                if is_partial && !self.has_input_ended {
                     Wait::Body
                 } else if self.is_expected() {
                     Wait::Call

@@ -135,3 +135,17 @@ fn what_is_written_in_many_parts_leaves_no_lease_that_was_not_taken() {
         assert_eq!(talk.shards.desks[0].work.pool.leased(), before, "{kind:?}");
     }
 }
+
+#[test]
+fn half_a_message_before_the_end_of_input_costs_no_answer() {
+    for kind in PIPES {
+        let mut talk = Talk::new(kind);
+        assert!(talk.say(&call(1, "work", json!({"ms": 60_000}), Some(KEY))).is_empty());
+        let half = talk.encode("{\"jsonrpc\":");
+        talk.raw(&half[..half.len() - 1]);
+        talk.shards.end_input(talk.line);
+        let mut heard = Vec::new();
+        (0..7).for_each(|_| heard.extend(talk.pass(10_000)));
+        assert_eq!((heard.len(), talk.is_over()), (1, true), "{kind:?}: what is in flight is finished");
+    }
+}

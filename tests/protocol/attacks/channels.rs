@@ -149,3 +149,15 @@ fn half_a_message_before_the_end_of_input_costs_no_answer() {
         assert_eq!((heard.len(), talk.is_over()), (1, true), "{kind:?}: what is in flight is finished");
     }
 }
+
+#[test]
+fn blank_lines_in_pieces_buy_a_stranger_no_time() {
+    let mut talk = Talk::new(Kind::Lines);
+    for _ in 0..40 {
+        talk.pass(9_000);
+        talk.raw(b" ");
+        talk.pass(1);
+        talk.raw(b"\n");
+    }
+    assert!(talk.is_over(), "six minutes without a word");
+}

@@ -161,3 +161,30 @@ fn blank_lines_in_pieces_buy_a_stranger_no_time() {
     }
     assert!(talk.is_over(), "six minutes without a word");
 }
+
+#[test]
+fn whoever_has_ended_its_half_is_not_waited_for_with_a_new_question() {
+    for kind in PIPES {
+        let mut talk = Talk::new(kind);
+        shake(&mut talk, "2025-11-25", answering());
+        let asked = talk.say(&request(1, "tools/call", json!({"name": "ask_then_work"})));
+        assert_eq!(asked.len(), 1, "{asked:?}");
+        assert!(talk.say(&request(2, "tools/call", json!({"name": "ask_all"})))[0].get("method").is_some());
+        talk.shards.end_input(talk.line);
+        talk.heard();
+        assert!(talk.is_over(), "{kind:?}");
+        assert_eq!(talk.shards.running(), 0, "{kind:?}");
+    }
+}
+
+#[test]
+fn one_id_in_both_eras_is_two_requests() {
+    for kind in KINDS {
+        let mut talk = Talk::new(kind);
+        shake(&mut talk, "2025-11-25", json!({}));
+        assert!(talk.say(&work(1, 100)).is_empty());
+        assert!(talk.say(&call(1, "work", json!({"ms": 200}), None)).is_empty());
+        let heard = [talk.pass(120), talk.pass(120)].concat();
+        assert_eq!(heard.len(), 2, "{kind:?}: {heard:?}");
+    }
+}

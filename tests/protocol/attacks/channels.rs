@@ -163,6 +163,15 @@ fn blank_lines_in_pieces_buy_a_stranger_no_time() {
 }
 
 #[test]
+fn a_message_that_is_posted_pays_once() {
+    let mut talk = Talk::with(Kind::Events, |snapshot| snapshot.rate_limits = vec![rate(RateKey::Ip, 1, 4)]);
+    for id in 1..=3 {
+        let heard = talk.say(&call(id, "echo", json!({"message": "x"}), None));
+        assert_eq!(text(&heard[0]), "x", "{id}");
+    }
+}
+
+#[test]
 fn whoever_has_ended_its_half_is_not_waited_for_with_a_new_question() {
     for kind in PIPES {
         let mut talk = Talk::new(kind);

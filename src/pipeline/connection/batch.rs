@@ -100,6 +100,11 @@ impl Connection {
         if request.method == Method::Initialize {
             return Err(Refusal::Envelope(EnvelopeError::Batch));
         }
+        let in_flight = self.channel.as_ref().map(|channel| channel.in_flight() + done.running.len());
+        if in_flight.is_some_and(|in_flight| in_flight >= listener.limits.inflight_max) {
+            turn.count(Count::DispatchCrowded);
+            return Err(Refusal::TooManyInFlight);
+        }
         let visitor = self.visitor(caller, listener, headers);
         done.owner = Some(visitor.owner(request));
         let (target, dispatched) = decide(request, &visitor, turn)?;
@@ -124,7 +129,7 @@ impl Connection {
         let form = if is_array { Form::JsonArray } else { Form::Events };
         let (nonce, now) = (turn.nonce(), turn.now);
         let role = Role::Call { calls: Vec::new(), is_resumable: form == Form::Events };
-        let count = answers.len() + running.len();
+        let (count, waiting) = (answers.len() + running.len(), running.len());
         let Some(stream) = turn.work.hub.open(owner, role, count, nonce, now) else {
             return self.refuse_message(&Refusal::Overloaded, None, &caller, listener, turn);
         };
@@ -136,7 +141,7 @@ impl Connection {
             job.set_off(turn);
         }
         let ids = if form == Form::Events { Ids::of(Revision::V20250326) } else { Ids::None };
-        let brings = Brings::Answers(count);
+        let brings = Brings::Answers(waiting);
         self.attach(&Reading { stream, owner, after: 0, form, ids, brings }, caller, turn);
     }
 

@@ -153,13 +153,20 @@ impl Connection {
         let hub = &mut turn.work.hub;
         let outcome = if channel.shard == turn.work.shard {
             hub.post(channel, owner.principal, message, most, now)
+        } else if !hub.has_shard(channel.shard) {
+            Err(Unposted::Nobody)
         } else if let Some(to) = hub.mirror(owner, nonce, now) {
-            if !hub.has_shard(channel.shard) || !hub.send_post(channel, owner.principal, message, most, to) {
-                return self.refuse_events(&Refusal::SessionUnknown, caller, listener, turn);
+            if hub.send_post(channel, owner.principal, message, most, to) {
+                let (form, ids, brings) = (Form::Receipt, Ids::None, Brings::News);
+                self.attach(
+                    &Reading { stream: to, owner, after: 0, form, ids, brings },
+                    caller.clone(),
+                    turn,
+                );
+                return;
             }
-            let (form, ids, brings) = (Form::Receipt, Ids::None, Brings::News);
-            self.attach(&Reading { stream: to, owner, after: 0, form, ids, brings }, caller.clone(), turn);
-            return;
+            hub.forget_mirror(to);
+            Err(Unposted::Full)
         } else {
             Err(Unposted::Full)
         };

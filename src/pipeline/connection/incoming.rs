@@ -20,6 +20,14 @@ use crate::wire::json::{JsonLimits, PADDING, Value};
 use crate::wire::jsonrpc::{self, Id, Message};
 use crate::wire::mcp::meta::AUTHORIZATION;
 
+/// Whether a message is still to be paid for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Price {
+    Due,
+    /// With the request that brought it.
+    Paid,
+}
+
 /// Longest message from somebody unknown. Bytes.
 const UNKNOWN_BYTES_MAX: usize = 64 * 1024;
 /// Credentials that name nobody before the connection ends.
@@ -47,13 +55,15 @@ impl Connection {
             Found::Nothing { consumed } => Some(consumed),
             Found::Message { start, bytes, consumed } => {
                 self.heard(listener, turn);
-                self.message_in(block.get_mut(start..)?, bytes, turn);
+                self.message_in(block.get_mut(start..)?, bytes, Price::Due, turn);
                 Some(consumed)
             }
             Found::TooLong { consumed } => {
                 turn.count(Count::FramingRefused);
-                let row = respond::refuse(turn, listener, channel.exchange, &Refusal::MessageSize, None);
-                self.note(turn, listener, row, Known::default());
+                let payer = if is_known { Payer::Known } else { Payer::Unknown };
+                let refusal = self.pay(payer, turn).err().unwrap_or(Refusal::MessageSize);
+                self.refuse_incoming(&refusal, None, listener, turn);
+                self.note_failure(turn);
                 Some(consumed)
             }
             // A sign of life brings no message nearer to its end.
@@ -101,24 +111,25 @@ impl Connection {
     pub(super) fn posted(&mut self, mut message: Vec<u8>, turn: &mut Turn<'_>) {
         let bytes = message.len();
         message.resize(bytes + PADDING, 0);
-        self.message_in(&mut message, bytes, turn);
+        self.message_in(&mut message, bytes, Price::Paid, turn);
     }
 
     /// A whole message, `padded[..bytes]`.
-    fn message_in(&mut self, padded: &mut [u8], bytes: usize, turn: &mut Turn<'_>) {
+    fn message_in(&mut self, padded: &mut [u8], bytes: usize, price: Price, turn: &mut Turn<'_>) {
         let Some(listener) = listener_of(turn.snapshot, self.listener) else { return };
         turn.count(Count::FramingDecoded);
         let limits = &turn.snapshot.limits;
         let json_limits = JsonLimits { depth_max: limits.json_depth_max, nodes_max: limits.json_nodes_max };
         match turn.work.json.decode(padded, bytes, json_limits) {
             Ok(document) => {
-                self.message_of_somebody(document.root(), listener, turn);
+                self.message_of_somebody(document.root(), price, listener, turn);
                 turn.work.json.recycle(document);
             }
             Err(error) => {
                 let is_known = self.channel.as_ref().is_some_and(|channel| channel.principal.is_some());
                 let payer = if is_known { Payer::Known } else { Payer::Unknown };
-                let refusal = self.pay(payer, turn).err().unwrap_or(Refusal::Json(error));
+                let unpaid = if price == Price::Due { self.pay(payer, turn).err() } else { None };
+                let refusal = unpaid.unwrap_or(Refusal::Json(error));
                 turn.count(Count::EnvelopeRefused);
                 self.refuse_incoming(&refusal, None, listener, turn);
                 self.note_failure(turn);
@@ -126,11 +137,20 @@ impl Connection {
         }
     }
 
-    fn message_of_somebody(&mut self, root: Value<'_, '_>, listener: &Listener, turn: &mut Turn<'_>) {
+    fn message_of_somebody(
+        &mut self,
+        root: Value<'_, '_>,
+        price: Price,
+        listener: &Listener,
+        turn: &mut Turn<'_>,
+    ) {
         let sender = self.sender(root, listener, turn);
         let payer = if sender.is_ok() { Payer::Known } else { Payer::Unknown };
-        if let Err(unpaid) = self.pay(payer, turn) {
-            return self.refuse_request(&unpaid, root, listener, turn);
+        if price == Price::Due
+            && let Err(unpaid) = self.pay(payer, turn)
+        {
+            self.refuse_request(&unpaid, root, listener, turn);
+            return self.note_failure(turn);
         }
         let principal = match sender {
             Ok(principal) => principal,
@@ -288,6 +308,8 @@ fn answerable<'i>(root: Value<'_, 'i>) -> Option<Option<Id<'i>>> {
     }
 }
 
+/// Whether it is a request, or a batch with one in it.
 fn is_request(root: Value<'_, '_>) -> bool {
-    root.is_array() || matches!(jsonrpc::decode(root), Ok(Message::Request { .. }))
+    let is_one = |message| matches!(jsonrpc::decode(message), Ok(Message::Request { .. }));
+    if root.is_array() { root.elements().any(is_one) } else { is_one(root) }
 }

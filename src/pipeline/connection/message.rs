@@ -202,8 +202,9 @@ impl Connection {
 
     pub(super) fn answered(&mut self, exchange: Exchange, turn: &mut Turn<'_>) {
         turn.count(Count::RespondWritten);
-        let is_last = self.drain == Drain::Draining && !exchange.carriage.is_multiplexed();
-        if exchange.persistence == Persistence::Close || is_last {
+        let is_last = exchange.persistence == Persistence::Close || self.drain == Drain::Draining;
+        // What carries many answers ends with none of them.
+        if is_last && !exchange.carriage.is_multiplexed() {
             self.finish();
         }
     }

@@ -86,6 +86,8 @@ pub struct Connection {
     drain: Drain,
     wait: Wait,
     deadline_ms: u64,
+    /// When it has been idle for too long; far away until it is idle.
+    idle_by_ms: u64,
     linger_bytes: usize,
     is_paused: bool,
     has_input_ended: bool,
@@ -118,6 +120,7 @@ impl Connection {
             drain: Drain::Serving,
             wait,
             deadline_ms: 0,
+            idle_by_ms: u64::MAX,
             linger_bytes: 0,
             is_paused: false,
             has_input_ended: false,
@@ -173,7 +176,7 @@ impl Connection {
         if std::mem::take(&mut self.is_paused) {
             if self.attached.is_some() {
                 self.poll_attached(turn);
-            } else {
+            } else if self.held.capacity() > 0 {
                 self.advance_held(turn);
             }
             if self.has_input_ended {

@@ -94,7 +94,8 @@ impl Connection {
             (Life::Open, _, Framing::Body(_) | Framing::Discard(_)) => Wait::Body,
             (Life::Open, _, Framing::Messages(messages)) => {
                 let is_partial = !self.held.is_empty() || self.has_partial_record() || messages.are_inside();
-                if is_partial {
+                // What is cut off by the end of the input is not waited for.
+                if is_partial && !self.has_input_ended {
                     Wait::Body
                 } else if self.is_expected() {
                     Wait::Call
@@ -109,6 +110,9 @@ impl Connection {
         };
         // Bytes that bring no request must not push a deadline back: neither half a record nor an empty one.
         let has_progressed = std::mem::take(&mut self.has_progressed);
+        if has_progressed || !matches!(self.wait, Wait::Idle | Wait::Head | Wait::Body) {
+            self.idle_by_ms = u64::MAX;
+        }
         let goes_on = match next {
             Wait::Head | Wait::Body | Wait::Linger | Wait::Handshake => next == self.wait,
             Wait::Idle => next == self.wait && !has_progressed,
@@ -144,5 +148,9 @@ impl Connection {
         self.wait = wait;
         let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
         self.deadline_ms = turn.now.ms.saturating_add(timeout_ms);
+        if wait == Wait::Idle {
+            self.deadline_ms = self.deadline_ms.min(self.idle_by_ms);
+            self.idle_by_ms = self.deadline_ms;
+        }
     }
 }

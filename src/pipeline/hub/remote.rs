@@ -45,6 +45,13 @@ impl Hub {
         )
     }
 
+    /// A copy that nothing will come for; nobody reads it yet.
+    pub(in crate::pipeline) fn forget_mirror(&mut self, mirror: Key) {
+        if self.find(mirror).is_some() {
+            self.streams.try_remove(usize::try_from(mirror.slot).unwrap_or(usize::MAX));
+        }
+    }
+
     /// Whether there is such a shard; a client may name any.
     pub(in crate::pipeline) fn has_shard(&self, shard: u16) -> bool {
         shard < self.shards

@@ -3,6 +3,7 @@
 
 mod batches;
 mod bounds;
+mod channels;
 mod reloads;
 mod shards;
 mod states;

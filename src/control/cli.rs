@@ -64,8 +64,8 @@ enum Command {
     Run(Run),
     /// Serve one client on stdin and stdout
     ///
-    /// Without a configuration it serves the built-in tools. The log goes to stderr. The end of stdin ends it, once
-    /// everything is answered.
+    /// Without `--config` or `$MCPRING_CONFIG` it serves the built-in tools; no file is looked for. The log goes to stderr.
+    /// The end of stdin ends it, once everything is answered.
     #[command(after_long_help = EXIT_CODES)]
     Stdio(Stdio),
     /// Try it in one command: loopback HTTPS with a local CA, a token and demo tools
@@ -110,7 +110,7 @@ struct Stdio {
 
 #[derive(Debug, Args)]
 struct Dev {
-    /// TCP port on loopback
+    /// TCP port on loopback; the next free one is for messages in lines
     #[arg(long, default_value_t = 8443)]
     port: u16,
     /// Where the local CA is kept [default: $XDG_DATA_HOME/mcpring]
@@ -207,7 +207,7 @@ fn serve(run: Run, product: Product) -> ExitCode {
     }
 }
 
-/// `mcpring stdio`. A file that is named must be there; one that is not found is not needed.
+/// `mcpring stdio`. A file that is named must be there.
 fn serve_client(stdio: Stdio, product: Product) -> ExitCode {
     let built_in = || {
         let text = if product.offers_something() {
@@ -217,7 +217,7 @@ fn serve_client(stdio: Stdio, product: Product) -> ExitCode {
         };
         Source::Text { name: "(built in)".to_owned(), text }
     };
-    let source = Source::find(stdio.config).unwrap_or_else(|_| built_in());
+    let source = Source::named(stdio.config).unwrap_or_else(built_in);
     let (overrides, check) = (stdio.overrides.set, Check::Serve);
     process::run(RunOptions { source, overrides, check, audience: Audience::Client, product })
 }

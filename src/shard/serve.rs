@@ -19,7 +19,7 @@ use super::timers::Bell;
 use super::worker::Shard;
 use crate::pipeline::buffers::LARGE_READ_BYTES;
 use crate::pipeline::connection::{Connection, Directive};
-use crate::pipeline::event::{Count, Outcome, Record, Stage};
+use crate::pipeline::event::Count;
 use crate::pipeline::peer::Peer;
 use crate::pipeline::turn::Turn;
 use crate::wire::json::PADDING;
@@ -112,7 +112,7 @@ pub(super) async fn serve(shard: Rc<Shard>, socket: Socket, peer: Peer, listener
             has_shut_down: false,
             is_broken: false,
         };
-        session.run(socket, peer).await;
+        session.run(socket).await;
     }
     bell.close();
     shard.leave(key, peer, listener);
@@ -139,7 +139,7 @@ async fn receive(
 }
 
 impl Session {
-    async fn run(&mut self, socket: Socket, peer: Peer) {
+    async fn run(&mut self, socket: Socket) {
         let mut canceller = Canceller::new();
         let mut reading = pin!(None);
         let mut writing = pin!(None);
@@ -207,7 +207,7 @@ impl Session {
                 break;
             }
         }
-        self.close(&socket, reading.as_mut().as_pin_mut(), writing.as_mut().as_pin_mut(), peer).await;
+        self.close(&socket, reading.as_mut().as_pin_mut(), writing.as_mut().as_pin_mut()).await;
         if let Some((_, buffer)) = aside {
             self.shard.release(buffer);
         }
@@ -337,7 +337,6 @@ impl Session {
         socket: &Socket,
         reading: Option<std::pin::Pin<&mut impl Future<Output = (io::Result<usize>, Vec<u8>)>>>,
         writing: Option<std::pin::Pin<&mut impl Future<Output = (io::Result<()>, Vec<u8>)>>>,
-        peer: Peer,
     ) {
         if reading.is_some() || writing.is_some() {
             socket.shut_down_both();
@@ -360,22 +359,7 @@ impl Session {
         let Self { shard, connection, waker, .. } = self;
         let mut spare = Vec::new();
         if self.is_broken {
-            shard.turn(waker, &mut spare, |turn| {
-                turn.work.events.record(Record {
-                    at_ms: turn.now.unix_ms,
-                    outcome: Outcome::Fault,
-                    stage: Stage::Respond,
-                    reason: "connection_broken",
-                    peer,
-                    listener: "".into(),
-                    principal: None,
-                    method: "",
-                    tool: None,
-                    status: 0,
-                    elapsed_us: 0,
-                    detail: None,
-                });
-            });
+            shard.turn(waker, &mut spare, |turn| connection.note_broken(turn));
         }
         shard.attempt(waker, &mut spare, |turn| connection.release(turn));
     }

@@ -68,6 +68,22 @@ fn who_may_come_without_a_name_may_still_give_one() {
 }
 
 #[test]
+fn the_last_line_needs_no_end_and_half_a_line_is_none() {
+    for (tail, answers) in [("", 1), (" ", 1), ("}", 1), ("x", 0)] {
+        let mut talk = Talk::new(Kind::Lines);
+        let message = call(1, "echo", json!({"message": "last"}), Some(KEY)).to_string() + tail;
+        assert!(talk.raw(message.as_bytes()).is_empty());
+        talk.shards.end_input(talk.line);
+        assert_eq!(talk.heard().len(), answers, "{tail:?}");
+        assert!(talk.is_over());
+    }
+    let mut talk = Talk::new(Kind::Lines);
+    assert!(talk.raw(call(1, "work", json!({"ms": 50}), Some(KEY)).to_string().as_bytes()).is_empty());
+    talk.shards.end_input(talk.line);
+    assert_eq!(talk.pass(60).len(), 1, "what it began is finished");
+}
+
+#[test]
 fn garbage_of_strangers_is_not_read_for_long() {
     let mut talk = Talk::new(Kind::Lines);
     for _ in 0..3 {

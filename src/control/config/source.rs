@@ -33,6 +33,13 @@ impl Source {
         Self::find_with(named, &|name| env::var_os(name))
     }
 
+    /// The file that was named, or `$MCPRING_CONFIG`; nothing is looked for. Whoever is started by a client runs in whichever
+    /// folder that is in, and a server's file there is not meant for it.
+    pub fn named(named: Option<PathBuf>) -> Option<Self> {
+        let variable = || env::var_os("MCPRING_CONFIG").filter(|value| !value.is_empty()).map(PathBuf::from);
+        named.or_else(variable).map(Self::File)
+    }
+
     /// The same with these environment variables.
     fn find_with(
         named: Option<PathBuf>,

@@ -149,7 +149,7 @@ impl Connection {
         if price == Price::Due
             && let Err(unpaid) = self.pay(payer, turn)
         {
-            self.refuse_request(&unpaid, root, listener, turn);
+            self.refuse_sent(&unpaid, root, listener, turn);
             return self.note_failure(turn);
         }
         let principal = match sender {
@@ -159,10 +159,10 @@ impl Connection {
         let Some(channel) = &mut self.channel else { return };
         if channel.in_flight() >= listener.limits.inflight_max && is_request(root) {
             turn.count(Count::DispatchCrowded);
-            return self.refuse_request(&Refusal::TooManyInFlight, root, listener, turn);
+            return self.refuse_sent(&Refusal::TooManyInFlight, root, listener, turn);
         }
         if self.drain == Drain::Draining && is_request(root) {
-            return self.refuse_request(&Refusal::Overloaded, root, listener, turn);
+            return self.refuse_sent(&Refusal::Overloaded, root, listener, turn);
         }
         let Some(channel) = &mut self.channel else { return };
         let headers = Headers::none(channel.session);
@@ -246,7 +246,7 @@ impl Connection {
         }
     }
 
-    fn refuse_request(
+    fn refuse_sent(
         &mut self,
         refusal: &Refusal<'_>,
         root: Value<'_, '_>,

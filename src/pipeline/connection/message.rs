@@ -23,6 +23,9 @@ use crate::wire::json::{JsonLimits, Value};
 use crate::wire::jsonrpc::Id;
 use crate::wire::mcp::Era;
 
+/// What is written down of a name that a client asked for. Bytes.
+const DETAIL_BYTES_MAX: usize = 128;
+
 /// What the envelope needs to know of sessions in this turn.
 pub(super) fn sessions<'t>(turn: &'t Turn<'_>) -> Sessions<'t> {
     Sessions {
@@ -103,8 +106,31 @@ impl Connection {
         let visitor = self.visitor(&caller, listener, headers);
         match decide(&request, &visitor, turn) {
             Ok((target, dispatched)) => self.deliver(dispatched, &request, target, caller, listener, turn),
-            Err(refusal) => self.refuse_message(&refusal, Some(request.id), &caller, listener, turn),
+            Err(refusal) => self.refuse_request(&refusal, &request, &caller, listener, turn),
         }
+    }
+
+    /// A request whose method is known; the log says what it asked for.
+    fn refuse_request(
+        &mut self,
+        refusal: &Refusal<'_>,
+        request: &Request<'_, '_>,
+        caller: &Caller,
+        listener: &Listener,
+        turn: &mut Turn<'_>,
+    ) {
+        let row = respond::refuse(turn, listener, caller.exchange, refusal, Some(request.id));
+        let is_about_a_name =
+            matches!(refusal, Refusal::Forbidden | Refusal::UnknownTool | Refusal::UnknownPrompt);
+        let named = request
+            .method
+            .named_by()
+            .filter(|_| is_about_a_name)
+            .and_then(|member| request.params?.member(member)?.as_str());
+        let detail = named.and_then(|name| name.get(..name.floor_char_boundary(DETAIL_BYTES_MAX)));
+        let (principal, method) = (Some(&caller.principal.id), request.method.name());
+        self.note(turn, listener, row, Known { principal, method, detail, ..Known::default() });
+        self.answered(caller.exchange, turn);
     }
 
     pub(super) fn visitor<'v>(

@@ -160,6 +160,12 @@ impl Connection {
     // MCP 2026-07-28, cancellation: closing the response stream cancels the request.
     pub fn handle_end_of_input(&mut self, turn: &mut Turn<'_>) {
         match self.life {
+            // RFC 8446 6.1: without close_notify the peer has not ended its half; it has gone.
+            Life::Open if self.tls.is_some() && !self.has_input_ended => {
+                self.has_input_ended = true;
+                self.detach(turn);
+                self.finish();
+            }
             Life::Open => self.end_input(turn),
             Life::Closing | Life::Closed => self.life = Life::Closed,
         }
@@ -319,6 +325,12 @@ impl Connection {
     /// No more input. Requests that wait for a write are answered first: a peer may end its half and read on.
     fn end_input(&mut self, turn: &mut Turn<'_>) {
         self.has_input_ended = true;
+        if let Framing::Messages(messages) = &self.framing
+            && !self.is_paused
+            && messages.complete(&mut self.held)
+        {
+            self.advance_held(turn);
+        }
         if let (Framing::Messages(messages), Some(channel)) = (&self.framing, &mut self.channel)
             && messages.outlive_input()
         {
@@ -362,6 +374,11 @@ impl Connection {
             }
         }
         self.settle(turn);
+    }
+
+    /// The socket broke, or the peer would not read.
+    pub fn note_broken(&self, turn: &Turn<'_>) {
+        self.record(turn, Outcome::Fault, Stage::Respond, "connection_broken", None);
     }
 
     fn end_tls(&mut self, fault: &TlsFault, turn: &mut Turn<'_>) {

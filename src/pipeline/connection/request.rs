@@ -152,7 +152,10 @@ impl Connection {
             Err((refusal, known)) => {
                 let exchange = self.skip_body(head, exchange);
                 let row = respond::refuse(turn, listener, exchange, &refusal, None);
-                self.note(turn, listener, row, known);
+                // To send everybody elsewhere is what a redirect is for.
+                if refusal != Refusal::Elsewhere {
+                    self.note(turn, listener, row, known);
+                }
                 self.finish_after(exchange);
                 Some(head_bytes)
             }

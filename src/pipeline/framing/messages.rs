@@ -117,6 +117,17 @@ impl Messages {
         }
     }
 
+    /// At the end of the input: whether what is held of the last message is one that lacks nothing but its line end, which
+    /// is then added. Half a JSON object never ends like a whole one by accident that parses.
+    pub fn complete(&self, held: &mut Vec<u8>) -> bool {
+        let is_line = matches!(self, Self::Lines { skip_max: None, .. });
+        let is_whole = is_line && matches!(held.trim_ascii_end().last(), Some(b'}' | b']'));
+        if is_whole {
+            held.push(b'\n');
+        }
+        is_whole
+    }
+
     /// Closes the gaps in an incomplete message at the front of `input`; by how many bytes it is shorter then. Without
     /// this a peer could have the heads of fragments and its pings between them held for ever.
     pub fn compact(&mut self, input: &mut [u8]) -> usize {

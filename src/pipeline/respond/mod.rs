@@ -202,8 +202,10 @@ pub fn send_message(turn: &mut Turn<'_>, exchange: Exchange) {
     match exchange.carriage {
         Carriage::Line => {
             // What a tool wrote may be laid out over lines. JSON has no line break but between its tokens.
-            for byte in body.iter_mut().filter(|byte| matches!(**byte, b'\n' | b'\r')) {
-                *byte = b' ';
+            if memchr::memchr2(b'\n', b'\r', body).is_some() {
+                for byte in body.iter_mut().filter(|byte| matches!(**byte, b'\n' | b'\r')) {
+                    *byte = b' ';
+                }
             }
             out.extend_from_slice(body);
             out.push(b'\n');

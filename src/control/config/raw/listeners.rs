@@ -80,7 +80,7 @@ pub(in super::super) struct Listener {
     )]
     pub(in super::super) max_connections: Option<u64>,
     /// Open connections of one client address (IPv6: of one /64 network) to this listener. Peers of a Unix socket have
-    /// no address and are bounded together.
+    /// no address: only `max_connections` bounds them.
     #[schemars(
         with = "u64",
         range(min = 1, max = 1_000_000),

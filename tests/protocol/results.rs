@@ -92,7 +92,7 @@ fn what_a_handler_broke_is_told_to_the_operator() {
     }
     // Nothing of it clings to the next refusal.
     let unknown = details(&Modern::new().call(1, "no such", json!({})));
-    assert_eq!(unknown, [("unknown_tool", None)]);
+    assert_eq!(unknown, [("unknown_tool", Some("no such".to_owned()))]);
 }
 
 #[test]

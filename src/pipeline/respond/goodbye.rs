@@ -17,13 +17,25 @@ pub enum Goodbye {
     Overloaded,
 }
 
+/// What a code means here; a developer sees nothing else of it.
+fn words(code: u16) -> &'static str {
+    match code {
+        1002 => "breaks RFC 6455",
+        1003 => "text frames only",
+        1007 => "not UTF-8",
+        1008 => "too many fragments",
+        1009 => "frame or message too long",
+        _ => "",
+    }
+}
+
 impl Goodbye {
     /// The close code and a reason in words.
     pub fn close_code(self) -> (u16, &'static str) {
         match self {
             Self::Done => (1000, ""),
             Self::GoingAway => (1001, "going away"),
-            Self::Fault(code) => (code, ""),
+            Self::Fault(code) => (code, words(code)),
             Self::Forbidden => (1008, "not allowed any more"),
             Self::Overloaded => (1013, "try again later"),
         }

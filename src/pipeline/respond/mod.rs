@@ -53,6 +53,11 @@ impl Carriage {
     pub fn is_multiplexed(self) -> bool {
         self != Self::Response
     }
+
+    /// Whether no request of HTTP's came first, which would have named the sender.
+    pub fn begins_nameless(self) -> bool {
+        matches!(self, Self::Line | Self::Prefixed)
+    }
 }
 
 /// RFC 9110 9.3.2: the answer to HEAD has the fields of a body and no body.

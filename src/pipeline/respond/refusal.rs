@@ -47,6 +47,8 @@ pub enum Refusal<'r> {
     MessageSize,
     /// No credential, or one that is not accepted.
     Unauthenticated,
+    /// The same where there are no headers.
+    UnauthenticatedMessage,
     /// No token left.
     RateLimited {
         /// Until one is there again.
@@ -147,6 +149,10 @@ const fn row(stage: Stage, status: u16, code: i32, reason: &'static str, message
     Row { stage, status, code, reason, message }
 }
 
+/// A message has no `WWW-Authenticate` that could say it.
+const CREDENTIAL_REQUIRED: &str =
+    "a valid credential is required: params._meta[\"mcpring/authorization\"] = \"Bearer KEY\"";
+
 impl Refusal<'_> {
     /// Its row.
     #[expect(
@@ -182,6 +188,7 @@ impl Refusal<'_> {
             Self::Unauthenticated => {
                 own(Authenticate, 401, "unauthenticated", "a valid credential is required")
             }
+            Self::UnauthenticatedMessage => own(Authenticate, 401, "unauthenticated", CREDENTIAL_REQUIRED),
             Self::RateLimited { .. } => own(Admit, 429, "rate_limit_exceeded", "too many requests"),
             Self::Json(error) => json_row(error),
             Self::Envelope(error) => envelope(INVALID_REQUEST, "invalid_request", error.message()),

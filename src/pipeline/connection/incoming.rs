@@ -13,7 +13,7 @@ use crate::pipeline::event::{Count, Outcome, Stage};
 use crate::pipeline::framing::messages::{Found, Messages};
 use crate::pipeline::framing::{Caller, Framing};
 use crate::pipeline::headers::Headers;
-use crate::pipeline::respond::{self, Carriage, Goodbye, Refusal};
+use crate::pipeline::respond::{self, Goodbye, Refusal};
 use crate::pipeline::snapshot::Listener;
 use crate::pipeline::turn::Turn;
 use crate::wire::json::{JsonLimits, PADDING, Value};
@@ -220,7 +220,7 @@ impl Connection {
         turn.count(Count::AuthenticateRefused);
         let exchange = self.channel.as_ref().map(|channel| channel.exchange);
         if let Some(exchange) = exchange {
-            let refusal = if self.is_without_headers() {
+            let refusal = if exchange.carriage.begins_nameless() {
                 Refusal::UnauthenticatedMessage
             } else {
                 Refusal::Unauthenticated
@@ -237,12 +237,6 @@ impl Connection {
         if is_over {
             self.part(Goodbye::Forbidden, turn);
         }
-    }
-
-    fn is_without_headers(&self) -> bool {
-        self.channel
-            .as_ref()
-            .is_some_and(|channel| matches!(channel.exchange.carriage, Carriage::Line | Carriage::Prefixed))
     }
 
     /// Somebody unknown has sent what leads nowhere.

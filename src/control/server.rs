@@ -24,7 +24,7 @@ use tracing::Level;
 use crate::pipeline::authorize::RoleRules;
 use crate::pipeline::event::Count;
 use crate::pipeline::hub::listen::Change;
-use crate::pipeline::snapshot::{Listener, Security, Snapshot};
+use crate::pipeline::snapshot::{Admission, Listener, Security, Snapshot};
 use crate::shard::address::Address;
 use crate::shard::driver::Driver;
 use crate::shard::fleet::{Fleet, MailboxFull, Socket};
@@ -341,6 +341,14 @@ fn place(running: &[Arc<Listener>], plan: &Plan, built: &[Arc<Listener>]) -> Vec
             *place = Arc::clone(listener);
         }
     }
+    // Whoever came without a name to a listener that is gone may not stay for ever.
+    for &index in &plan.closed {
+        if let Some(place) = listeners.get_mut(index)
+            && place.admission == Admission::AnonymousAllowed
+        {
+            *place = Arc::new(Listener { admission: Admission::Authenticated, ..Listener::clone(place) });
+        }
+    }
     listeners
 }
 
@@ -434,6 +442,21 @@ mod tests {
             server.slots.iter().map(|slot| slot.state).collect::<Vec<_>>(),
             [SlotState::Closed, SlotState::Open]
         );
+        server.drain();
+    }
+
+    #[test]
+    fn a_listener_that_is_gone_lets_nobody_stay_without_a_name() {
+        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        let with = |listeners: &[(&str, SocketAddr)]| {
+            let mut config = plain(listeners);
+            config.listeners.iter_mut().for_each(|it| it.admission = Admission::AnonymousAllowed);
+            config
+        };
+        let (mut server, _) = launch(with(&[("a", any), ("b", any)]));
+        server.reload(with(&[("b", any)])).unwrap();
+        let admissions = server.snapshot.listeners.iter().map(|listener| listener.admission.clone());
+        assert_eq!(admissions.collect::<Vec<_>>(), [Admission::Authenticated, Admission::AnonymousAllowed]);
         server.drain();
     }
 

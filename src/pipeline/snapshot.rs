@@ -152,6 +152,7 @@ fn millis(duration: Duration) -> u64 {
 }
 
 /// One listener: an address, what it speaks and how it is defended.
+#[derive(Clone)]
 pub struct Listener {
     /// The name of its table in the configuration; the label in logs and counters.
     pub name: Arc<str>,

@@ -160,12 +160,6 @@ impl Connection {
     // MCP 2026-07-28, cancellation: closing the response stream cancels the request.
     pub fn handle_end_of_input(&mut self, turn: &mut Turn<'_>) {
         match self.life {
-            // RFC 8446 6.1: without close_notify the peer has not ended its half; it has gone.
-            Life::Open if self.tls.is_some() && !self.has_input_ended => {
-                self.has_input_ended = true;
-                self.detach(turn);
-                self.finish();
-            }
             Life::Open => self.end_input(turn),
             Life::Closing | Life::Closed => self.life = Life::Closed,
         }

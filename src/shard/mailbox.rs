@@ -13,7 +13,7 @@ use crate::pipeline::hub::parcel::{PARCELS_MAX, Parcel};
 use crate::pipeline::snapshot::Snapshot;
 
 /// Letters that may wait. A shard reads them at once; more means that it is stuck.
-const LETTERS_MAX: usize = 16;
+pub(super) const LETTERS_MAX: usize = 16;
 
 /// One message to a shard.
 pub(super) enum Letter {
@@ -61,6 +61,11 @@ impl Mailbox {
     /// Takes the oldest parcel. Any task of the shard may, so that nothing is read before what was sent before it.
     pub(super) fn poll_parcel(&self) -> Option<Parcel> {
         self.parcels.pop()
+    }
+
+    /// How many parcels wait.
+    pub(super) fn parcels(&self) -> usize {
+        self.parcels.len()
     }
 
     /// How many more letters fit.

@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::{Arc, mpsc};
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use monoio::time::TimeDriver;
@@ -23,17 +23,21 @@ use super::driver::{Driver, ring_builder};
 use super::fleet::{Settings, Socket as Bound};
 use super::jobs::attend;
 use super::listen::Listening;
-use super::mailbox::{Letter, Mailbox};
-use super::serve::{millis, serve};
+use super::mailbox::{LETTERS_MAX, Letter, Mailbox};
+use super::serve::serve;
 use super::socket::Socket;
 use super::timers::{Bell, Wheel};
 use crate::pipeline::event::{Count, Events};
 use crate::pipeline::hub::parcel::Parcel;
 use crate::pipeline::peer::Peer;
-use crate::pipeline::snapshot::Snapshot;
+use crate::pipeline::snapshot::{Snapshot, millis};
 use crate::pipeline::spent::Spent;
 use crate::pipeline::turn::{Shared, Turn, Workspace};
 use crate::tools::Offload;
+
+/// How long a shard leaves letters alone after a whole mailbox of them. Whoever sends as fast as they are read would
+/// otherwise keep connections and deadlines waiting.
+const LETTERS_PAUSE: Duration = Duration::from_millis(1);
 
 /// How often a shard looks for what has waited too long.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
@@ -98,9 +102,17 @@ async fn live(start: Start, ready: &mpsc::Sender<io::Result<()>>) {
     monoio::spawn(turn_wheel(shard.clone()));
     monoio::spawn(keep_house(shard.clone()));
     let _ = ready.send(outcome);
+    let mut rest = pin!(None::<monoio::time::Sleep>);
     poll_fn(|context| {
-        while let Some(Poll::Ready(letter)) = shard.mailbox().map(|mailbox| mailbox.poll_letter(context)) {
-            shard.read(letter);
+        if rest.as_mut().as_pin_mut().is_none_or(|rest| rest.poll(context).is_ready()) {
+            rest.set(None);
+            if shard.read_letters(context).is_ready() {
+                rest.set(Some(monoio::time::sleep(LETTERS_PAUSE)));
+                if let Some(rest) = rest.as_mut().as_pin_mut() {
+                    // Just begun; this has it wake us.
+                    let _ = rest.poll(context);
+                }
+            }
         }
         shard.read_parcels();
         // What was read may have to be answered, and this shard may have no other turn.
@@ -326,9 +338,22 @@ impl Shard {
         self.mailboxes.get(usize::from(self.index))
     }
 
-    /// Reads what other shards sent. What was sent before an answer left is known before the next request is read.
+    /// Reads the letters that have come; ready when it stopped after a whole mailbox of them.
+    fn read_letters(self: &Rc<Self>, context: &mut Context<'_>) -> Poll<()> {
+        for _ in 0..LETTERS_MAX {
+            let Some(Poll::Ready(letter)) = self.mailbox().map(|mailbox| mailbox.poll_letter(context)) else {
+                return Poll::Pending;
+            };
+            self.read(letter);
+        }
+        Poll::Ready(())
+    }
+
+    /// Reads what other shards sent. What was sent before an answer left is known before the next request is read; what
+    /// comes meanwhile is left for the next turn.
     fn read_parcels(&self) {
-        while let Some(parcel) = self.mailbox().and_then(Mailbox::poll_parcel) {
+        let waiting = self.mailbox().map_or(0, Mailbox::parcels);
+        for parcel in (0..waiting).map_while(|_| self.mailbox().and_then(Mailbox::poll_parcel)) {
             let now = self.clock.now();
             self.work.borrow_mut().receive(parcel, &self.snapshot.borrow(), now);
         }

@@ -15,6 +15,7 @@ use super::hub::key::{Key, Owner};
 use super::hub::stream::EventKind;
 use super::peer::Peer;
 use super::respond::Row;
+use super::snapshot::millis;
 use super::turn::Turn;
 use crate::tools::ask::Ask;
 use crate::tools::context::Emission;
@@ -97,7 +98,6 @@ impl Job {
         turn: &Turn<'_>,
     ) -> Self {
         let limits = &turn.snapshot.limits;
-        let millis = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         let timeout_ms = millis(subject.subject().timeout().unwrap_or(limits.request_timeout));
         Self {
             future,

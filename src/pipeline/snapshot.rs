@@ -147,7 +147,8 @@ impl Limits {
     }
 }
 
-fn millis(duration: Duration) -> u64 {
+/// Whole milliseconds, as deadlines are kept.
+pub fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 

@@ -9,7 +9,6 @@ use std::io;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
-use std::time::Duration;
 
 use monoio::io::{CancelHandle, Canceller};
 
@@ -363,11 +362,6 @@ impl Session {
         }
         shard.attempt(waker, &mut spare, |turn| connection.release(turn));
     }
-}
-
-/// How long one write may wait.
-pub(super) fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -7,8 +7,9 @@ use mcpring::pipeline::snapshot::Security;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use crate::connection::exchange;
 use crate::fixture::carried::{CUTS, Cut, TEXT, carrying, echo_alone, frame};
-use crate::fixture::{Desk, KEY, READER_KEY};
+use crate::fixture::{KEY, READER_KEY};
 
 /// Longer than a message may be whose sender is unknown.
 const LONG_BYTES: usize = 66_000;
@@ -93,28 +94,6 @@ fn input() -> impl Strategy<Value = (Cut, Vec<u8>)> {
     )
 }
 
-/// What comes back when the input arrives in the pieces between `cuts`, and what the shard is told to do then.
-fn exchange(cut: Cut, input: &[u8], cuts: &[usize]) -> (Vec<u8>, Directive) {
-    let mut desk = Desk::new(carrying(cut, Security::Plain));
-    let mut connection = desk.connect();
-    let mut received = Vec::new();
-    let mut arrived = 0;
-    for cut in cuts.iter().copied().chain([input.len()]) {
-        let cut = cut.clamp(arrived, input.len());
-        received.extend(desk.feed(&mut connection, &input[arrived..cut]));
-        arrived = cut;
-        let mut outbox = Vec::new();
-        while connection.is_paused() {
-            desk.turn(&mut outbox, |turn| connection.handle_written(turn));
-        }
-        received.extend(outbox);
-    }
-    let directive = connection.directive();
-    desk.release(connection);
-    assert_eq!(desk.work.pool.leased(), 1, "every lease is back but the workspace's own");
-    (received, directive)
-}
-
 proptest! {
     #[test]
     fn cutting_the_input_of_a_channel_changes_nothing_that_comes_back(
@@ -122,7 +101,7 @@ proptest! {
         cuts in vec(any::<prop::sample::Index>(), 0..12),
         step in 1_usize..300,
     ) {
-        let whole = exchange(cut, &input, &[]);
+        let whole = exchange(carrying(cut, Security::Plain), &input, &[]);
         let mut cuts: Vec<usize> = cuts.iter().map(|at| at.index(input.len() + 1)).collect();
         cuts.sort_unstable();
         let shown = |(bytes, directive): &(Vec<u8>, Directive)| {
@@ -131,7 +110,7 @@ proptest! {
         for cuts in [cuts, (0..input.len()).step_by(step).collect()] {
             let shown_whole = shown(&whole);
             prop_assert_eq!(
-                shown(&exchange(cut, &input, &cuts)), shown_whole,
+                shown(&exchange(carrying(cut, Security::Plain), &input, &cuts)), shown_whole,
                 "{:?} {} at {:?}", cut, input.escape_ascii(), cuts
             );
         }
@@ -150,7 +129,7 @@ proptest! {
         }
         let mut cuts: Vec<usize> = cuts.iter().map(|at| at.index(input.len())).collect();
         cuts.sort_unstable();
-        let (received, directive) = exchange(cut, &input, &cuts);
+        let (received, directive) = exchange(carrying(cut, Security::Plain), &input, &cuts);
         prop_assert_eq!(directive, Directive::Continue);
         let head = if cut == Cut::Frames {
             received.windows(4).position(|end| end == b"\r\n\r\n").expect("the opening is answered") + 4
@@ -182,7 +161,7 @@ proptest! {
             input.extend(cut.encode(echo_alone("0", "first", Some(KEY)).as_bytes()));
         }
         input.extend(bytes);
-        let (received, _) = exchange(cut, &input, &cuts);
+        let (received, _) = exchange(carrying(cut, Security::Plain), &input, &cuts);
         prop_assert!(!before || !received.is_empty());
     }
 }

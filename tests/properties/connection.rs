@@ -2,7 +2,10 @@
 //! no bytes make it panic or keep a buffer.
 //! Next: `src/pipeline/connection`.
 
+use std::sync::Arc;
+
 use mcpring::pipeline::connection::Directive;
+use mcpring::pipeline::snapshot::Snapshot;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -54,8 +57,8 @@ fn sequence() -> impl Strategy<Value = Vec<u8>> {
 }
 
 /// What comes back when the input arrives in the pieces between `cuts`, and what the shard is told to do then.
-fn exchange(input: &[u8], cuts: &[usize]) -> (Vec<u8>, Directive) {
-    let mut desk = Desk::new(snapshot());
+pub(crate) fn exchange(serving: Arc<Snapshot>, input: &[u8], cuts: &[usize]) -> (Vec<u8>, Directive) {
+    let mut desk = Desk::new(serving);
     let mut connection = desk.connect();
     let mut received = Vec::new();
     let mut arrived = 0;
@@ -82,7 +85,7 @@ proptest! {
         cuts in vec(any::<prop::sample::Index>(), 0..12),
         step in 1_usize..100,
     ) {
-        let whole = exchange(&input, &[]);
+        let whole = exchange(snapshot(), &input, &[]);
         let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(input.len() + 1)).collect();
         cuts.sort_unstable();
         let text = String::from_utf8_lossy(&input);
@@ -92,7 +95,7 @@ proptest! {
             format!("{directive:?} {answers}")
         };
         for cuts in [cuts, (0..input.len()).step_by(step).collect()] {
-            prop_assert_eq!(shown(&exchange(&input, &cuts)), shown(&whole), "{} at {:?}", text, cuts);
+            prop_assert_eq!(shown(&exchange(snapshot(), &input, &cuts)), shown(&whole), "{} at {:?}", text, cuts);
         }
     }
 
@@ -105,7 +108,7 @@ proptest! {
         let input = requests.collect::<Vec<_>>().concat();
         let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(input.len())).collect();
         cuts.sort_unstable();
-        let (received, directive) = exchange(&input, &cuts);
+        let (received, directive) = exchange(snapshot(), &input, &cuts);
         let answers = answers(&received);
         prop_assert_eq!((answers.len(), directive), (texts.len(), Directive::Continue));
         for (id, (answer, text)) in answers.iter().zip(&texts).enumerate() {
@@ -117,7 +120,7 @@ proptest! {
 
     #[test]
     fn every_valid_request_of_a_pipeline_has_one_answer(requests in vec(valid(), 1..12)) {
-        let (received, directive) = exchange(&requests.concat(), &[]);
+        let (received, directive) = exchange(snapshot(), &requests.concat(), &[]);
         prop_assert_eq!((answers(&received).len(), directive), (requests.len(), Directive::Continue));
     }
 
@@ -130,7 +133,7 @@ proptest! {
         let mut cuts = cuts;
         cuts.sort_unstable();
         let input = [before.clone().unwrap_or_default(), bytes].concat();
-        let (received, _) = exchange(&input, &cuts);
+        let (received, _) = exchange(snapshot(), &input, &cuts);
         prop_assert!(received.is_empty() || received.starts_with(b"HTTP/1.1 "));
         prop_assert!(before.is_none() || !received.is_empty());
     }

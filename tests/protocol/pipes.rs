@@ -103,6 +103,8 @@ fn everybody_pays_for_each_message() {
         assert!(talk.say(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"})).is_empty());
         let refused = talk.say(&call(3, "echo", json!({"message": "b"}), None));
         assert_eq!((&refused[0]["id"], reason(&refused[0])), (&json!(3), "rate_limit_exceeded"));
+        let record = talk.shards.desks[0].work.events.poll_record().expect("a refusal is recorded");
+        assert_eq!(record.detail.as_deref(), Some("Ip"), "the log names the limit");
         assert!(refused[0]["error"]["data"]["retryAfterMs"].as_u64().unwrap() > 0);
         assert!(talk.say(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"})).is_empty());
         assert!(!talk.is_over());

@@ -58,7 +58,7 @@ impl Connection {
                 Ok(Envelope::Request(request)) => {
                     turn.count(Count::EnvelopeDecoded);
                     let ran = match unpaid {
-                        Some(refusal) => Err(refusal),
+                        Some(unpaid) => Err(unpaid.refusal),
                         None => self.run_one(&request, headers, &caller, listener, &mut done, turn),
                     };
                     if let Err(refusal) = ran {
@@ -77,7 +77,7 @@ impl Connection {
                 }
                 Err((refusal, id)) => {
                     turn.count(Count::EnvelopeRefused);
-                    let refusal = unpaid.unwrap_or(refusal);
+                    let refusal = unpaid.map_or(refusal, |unpaid| unpaid.refusal);
                     let known = Known { principal: Some(&caller.principal.id), ..Known::default() };
                     self.note(turn, listener, refusal.row(), known);
                     done.refuse(&refusal, id);

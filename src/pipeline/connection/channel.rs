@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::form::Form;
+use super::form::{Form, Ids};
 use super::reading::Reading;
 use super::{ANSWERS_BYTES_MAX, Connection, Drain, Life, listener_of};
 use crate::pipeline::authenticate::Principal;
@@ -16,7 +16,7 @@ use crate::pipeline::hub::parcel::Then;
 use crate::pipeline::hub::stream::{EventKind, Read};
 use crate::pipeline::respond::{self, Carriage, Exchange, Goodbye, Refusal};
 use crate::pipeline::seal::principal_digest;
-use crate::pipeline::snapshot::{Admission, Listener, SlowReader, Speech};
+use crate::pipeline::snapshot::{Admission, Listener, SlowReader, Speech, millis};
 use crate::pipeline::turn::Turn;
 use crate::wire::jsonrpc::OwnedId;
 use crate::wire::mcp::session::Claims;
@@ -35,8 +35,6 @@ pub(super) struct Channel {
     next: usize,
     pub(super) goodbye: Goodbye,
     pub(super) has_said_goodbye: bool,
-    /// The other end started this process, or was started by it.
-    is_resident: bool,
     /// Credentials that named nobody.
     pub(super) failures: u32,
     /// When a sign of life is due, monotonic milliseconds.
@@ -82,11 +80,10 @@ enum Step {
 }
 
 impl Channel {
-    /// A channel on that listener.
-    pub(super) fn new(carriage: Carriage, principal: Option<Principal>, turn: &Turn<'_>) -> Self {
+    /// A channel of that principal's, or of whoever will say who it is.
+    pub(super) fn new(exchange: Exchange, principal: Option<Principal>, turn: &Turn<'_>) -> Self {
         Self {
-            exchange: Exchange::multiplexed(carriage),
-            is_resident: principal.is_some(),
+            exchange,
             principal,
             generation: turn.snapshot.generation,
             session: None,
@@ -98,12 +95,6 @@ impl Channel {
             alive_at_ms: u64::MAX,
             answer_by_ms: u64::MAX,
         }
-    }
-
-    /// A channel of somebody known.
-    pub(super) fn of(exchange: Exchange, principal: Principal, turn: &Turn<'_>) -> Self {
-        let is_resident = false;
-        Self { exchange, is_resident, ..Self::new(exchange.carriage, Some(principal), turn) }
     }
 
     /// For a listener whose peers need not say who they are.
@@ -153,10 +144,24 @@ impl Channel {
         true
     }
 
+    /// The same for a stream that is no request's.
+    pub(super) fn follow(
+        &mut self,
+        stream: Key,
+        owner: Owner,
+        after: u64,
+        brings: Brings,
+        turn: &mut Turn<'_>,
+    ) {
+        let (form, ids) = (Form::Events, Ids::None);
+        self.read(&Reading { stream, owner, after, form, ids, brings }, turn);
+    }
+
     /// The peer gives up on a request: what it waits for ends, and nothing more is said of it.
     // MCP 2026-07-28, stdio: after notifications/cancelled nothing may be sent for the request.
     pub(super) fn cancel(&mut self, id: &OwnedId, turn: &mut Turn<'_>) {
-        let at = self.strands.iter().position(|strand| strand.brings == Brings::Answer(id.clone()));
+        let is_it = |strand: &Strand| matches!(&strand.brings, Brings::Answer(own) if own == id);
+        let at = self.strands.iter().position(is_it);
         if let Some(at) = at {
             self.strands.swap_remove(at).leave(turn);
         }
@@ -322,8 +327,7 @@ impl Connection {
         if now_ms >= channel.alive_at_ms {
             channel.alive_at_ms = now_ms.saturating_add(interval_ms);
             if let Some(patience) = pong_timeout(channel.exchange, listener) {
-                let patience_ms = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
-                channel.answer_by_ms = channel.answer_by_ms.min(now_ms.saturating_add(patience_ms));
+                channel.answer_by_ms = channel.answer_by_ms.min(now_ms.saturating_add(millis(patience)));
             }
             respond::send_comment(turn, channel.exchange);
         }
@@ -343,14 +347,14 @@ impl Connection {
             Carriage::Event => transports.sse.as_ref().map(|sse| sse.heartbeat_interval),
             Carriage::Response | Carriage::Line | Carriage::Prefixed => None,
         };
-        interval.map_or(u64::MAX, |interval| u64::try_from(interval.as_millis()).unwrap_or(u64::MAX))
+        interval.map_or(u64::MAX, millis)
     }
 
     /// Whether the peer is known to be there without asking anything: it is pinged, waits for news, or started us.
-    pub(super) fn is_expected(&self) -> bool {
-        self.channel.as_ref().is_some_and(|channel| {
-            channel.is_waiting() || channel.alive_at_ms != u64::MAX || channel.is_resident
-        })
+    pub(super) fn is_expected(&self, turn: &Turn<'_>) -> bool {
+        let Some(channel) = &self.channel else { return false };
+        let is_resident = || listener_of(turn.snapshot, self.listener).and_then(Channel::resident).is_some();
+        channel.is_waiting() || channel.alive_at_ms != u64::MAX || is_resident()
     }
 
     /// Ends the connection, saying why where that can be said.

@@ -17,7 +17,7 @@ use crate::pipeline::hub::feed_owner;
 use crate::pipeline::hub::key::{EventId, Key, Owner};
 use crate::pipeline::respond::{self, Carriage, Exchange, Refusal};
 use crate::pipeline::seal::principal_digest;
-use crate::pipeline::snapshot::{Listener, Speech, Sse};
+use crate::pipeline::snapshot::{Listener, Speech, Sse, millis};
 use crate::pipeline::turn::Turn;
 use crate::wire::http::head::{Persistence, Version};
 
@@ -31,7 +31,7 @@ fn rules(listener: &Listener) -> Option<&Sse> {
 
 /// When a reader that lost its feed is asked to come back, milliseconds.
 pub(super) fn retry_ms(listener: &Listener) -> u64 {
-    rules(listener).map_or(0, |sse| u64::try_from(sse.retry.as_millis()).unwrap_or(u64::MAX))
+    rules(listener).map_or(0, |sse| millis(sse.retry))
 }
 
 impl Connection {
@@ -39,7 +39,7 @@ impl Connection {
     pub(super) fn silence_max_ms(&self, ids: Ids, turn: &Turn<'_>) -> u64 {
         let listener = turn.snapshot.listeners.get(self.listener);
         match listener.and_then(|listener| rules(listener)).filter(|_| ids == Ids::Introduced) {
-            Some(sse) => u64::try_from(sse.heartbeat_interval.as_millis()).unwrap_or(u64::MAX),
+            Some(sse) => millis(sse.heartbeat_interval),
             None => turn.snapshot.limits.keepalive_ms(),
         }
     }
@@ -89,29 +89,19 @@ impl Connection {
         turn: &mut Turn<'_>,
     ) -> bool {
         let owner = feed_owner(principal_digest(&caller.principal.id));
-        let (nonce, now) = (turn.nonce(), turn.now);
         let (form, ids) = (Form::Stream, Ids::Introduced);
-        let reading = |stream, after| Reading { stream, owner, after, form, ids, brings: Brings::News };
-        let hub = &mut turn.work.hub;
-        if let Some(EventId { stream, seq }) = resume {
-            if stream.shard == turn.work.shard {
-                if self.attach(&reading(stream, seq), caller.clone(), turn) {
-                    return true;
-                }
-            } else if hub.has_shard(stream.shard)
-                && let Some(mirror) = hub.mirror(owner, nonce, now)
-            {
-                hub.pull(stream, owner, seq, mirror);
-                return self.read_mirror(mirror, seq, ids, Some(Fallback::Feed), owner, caller, turn);
-            }
+        if let Some(place) = resume
+            && self.resume(place, owner, ids, Fallback::Feed, &caller, turn)
+        {
+            return true;
         }
         let resources = readable(caller.principal.roles, turn);
         let events_max = rules(listener).map_or(1, |sse| sse.event_buffer_size);
-        let nonce = turn.nonce();
+        let (nonce, now) = (turn.nonce(), turn.now);
         let Some(stream) = turn.work.hub.open_feed(owner, resources, events_max, nonce, now) else {
             return false;
         };
-        self.attach(&reading(stream, 0), caller, turn)
+        self.attach(&Reading { stream, owner, after: 0, form, ids, brings: Brings::News }, caller, turn)
     }
 
     /// `GET /sse`: from here on the connection is a channel whose messages come over others.
@@ -132,8 +122,8 @@ impl Connection {
         turn.work.body.clear();
         turn.work.body.extend_from_slice(format!("{POST_PATH}?{POST_QUERY}{}", inbox.encode()).as_bytes());
         respond::send_named(turn, exchange, None, Some("endpoint"));
-        let mut channel = Box::new(Channel::of(exchange, caller.principal.clone(), turn));
-        channel.follow_stream(inbox, owner, 0, Brings::Incoming, turn);
+        let mut channel = Box::new(Channel::new(exchange, Some(caller.principal.clone()), turn));
+        channel.follow(inbox, owner, 0, Brings::Incoming, turn);
         self.channel = Some(channel);
         self.framing = Framing::Busy;
         self.begin_life(listener, turn);

@@ -3,11 +3,12 @@
 //! Never: a message handled whose sender is unknown; an answer to what is no request.
 //! Next: `message`, the line from the envelope on.
 
-use super::channel::{Brings, Channel};
+use super::channel::Brings;
 use super::note::Known;
+use super::request::Denial;
 use super::timing::Wait;
 use super::{Connection, Drain, listener_of};
-use crate::pipeline::admit::{Exhausted, Payer};
+use crate::pipeline::admit::Payer;
 use crate::pipeline::authenticate::{Principal, Unknown, identify};
 use crate::pipeline::event::{Count, Outcome, Stage};
 use crate::pipeline::framing::messages::{Found, Messages};
@@ -61,8 +62,8 @@ impl Connection {
             Found::TooLong { consumed } => {
                 turn.count(Count::FramingRefused);
                 let payer = if is_known { Payer::Known } else { Payer::Unknown };
-                let refusal = self.pay(payer, turn).err().unwrap_or(Refusal::MessageSize);
-                self.refuse_incoming(&refusal, None, listener, turn);
+                let denial = self.pay(payer, turn).err().unwrap_or(Refusal::MessageSize.into());
+                self.refuse_incoming(&denial, None, listener, turn);
                 self.note_failure(turn);
                 Some(consumed)
             }
@@ -129,9 +130,9 @@ impl Connection {
                 let is_known = self.channel.as_ref().is_some_and(|channel| channel.principal.is_some());
                 let payer = if is_known { Payer::Known } else { Payer::Unknown };
                 let unpaid = if price == Price::Due { self.pay(payer, turn).err() } else { None };
-                let refusal = unpaid.unwrap_or(Refusal::Json(error));
                 turn.count(Count::EnvelopeRefused);
-                self.refuse_incoming(&refusal, None, listener, turn);
+                let denial = unpaid.unwrap_or(Refusal::Json(error).into());
+                self.refuse_incoming(&denial, None, listener, turn);
                 self.note_failure(turn);
             }
         }
@@ -159,10 +160,10 @@ impl Connection {
         let Some(channel) = &mut self.channel else { return };
         if channel.in_flight() >= listener.limits.inflight_max && is_request(root) {
             turn.count(Count::DispatchCrowded);
-            return self.refuse_sent(&Refusal::TooManyInFlight, root, listener, turn);
+            return self.refuse_sent(&Refusal::TooManyInFlight.into(), root, listener, turn);
         }
         if self.drain == Drain::Draining && is_request(root) {
-            return self.refuse_sent(&Refusal::Overloaded, root, listener, turn);
+            return self.refuse_sent(&Refusal::Overloaded.into(), root, listener, turn);
         }
         let Some(channel) = &mut self.channel else { return };
         let headers = Headers::none(channel.session);
@@ -202,19 +203,6 @@ impl Connection {
         Ok(principal)
     }
 
-    pub(super) fn pay(&self, payer: Payer, turn: &mut Turn<'_>) -> Result<(), Refusal<'static>> {
-        match turn.work.buckets.admit(self.peer.address(), payer, turn.now.ms) {
-            Ok(()) => {
-                turn.count(Count::AdmitAccepted);
-                Ok(())
-            }
-            Err(Exhausted { retry_after_ms, .. }) => {
-                turn.count(Count::AdmitRefused);
-                Err(Refusal::RateLimited { retry_after_ms })
-            }
-        }
-    }
-
     /// Nobody known. A peer that probes which revision is spoken is answered and may go on; one that guesses is not.
     fn turn_away(&mut self, why: Unknown, root: Value<'_, '_>, listener: &Listener, turn: &mut Turn<'_>) {
         turn.count(Count::AuthenticateRefused);
@@ -252,27 +240,32 @@ impl Connection {
 
     fn refuse_sent(
         &mut self,
-        refusal: &Refusal<'_>,
+        denial: &Denial<'_>,
         root: Value<'_, '_>,
         listener: &Listener,
         turn: &mut Turn<'_>,
     ) {
         if let Some(id) = answerable(root) {
-            self.refuse_incoming(refusal, id, listener, turn);
+            self.refuse_incoming(denial, id, listener, turn);
         }
     }
 
     fn refuse_incoming(
         &mut self,
-        refusal: &Refusal<'_>,
+        denial: &Denial<'_>,
         id: Option<Id<'_>>,
         listener: &Listener,
         turn: &mut Turn<'_>,
     ) {
         let Some(channel) = &self.channel else { return };
-        let row = respond::refuse(turn, listener, channel.exchange, refusal, id);
+        let row = respond::refuse(turn, listener, channel.exchange, &denial.refusal, id);
         let principal = channel.principal.as_ref().map(|principal| principal.id.clone());
-        self.note(turn, listener, row, Known { principal: principal.as_ref(), ..Known::default() });
+        self.note(
+            turn,
+            listener,
+            row,
+            Known { principal: principal.as_ref(), detail: denial.limit, ..Known::default() },
+        );
     }
 
     /// The handshake is over: from now on the connection is that session's.
@@ -284,22 +277,7 @@ impl Connection {
         let Some((stream, after)) = turn.work.hub.open_session(owner, claims.shard, nonce, now) else {
             return;
         };
-        channel.follow_stream(stream, owner, after, Brings::News, turn);
-    }
-}
-
-impl Channel {
-    /// Reads a stream of its own.
-    pub(super) fn follow_stream(
-        &mut self,
-        stream: crate::pipeline::hub::key::Key,
-        owner: crate::pipeline::hub::key::Owner,
-        after: u64,
-        brings: Brings,
-        turn: &mut Turn<'_>,
-    ) {
-        let (form, ids) = (super::form::Form::Events, super::form::Ids::None);
-        self.read(&super::reading::Reading { stream, owner, after, form, ids, brings }, turn);
+        channel.follow(stream, owner, after, Brings::News, turn);
     }
 }
 

@@ -25,6 +25,7 @@ use super::event::{Count, Outcome, Record, Stage};
 use super::framing::Framing;
 use super::framing::messages::Messages;
 use super::peer::Peer;
+use super::respond::Exchange;
 use super::snapshot::{Listener, Security, Snapshot};
 use super::tls::{Tls, TlsFault};
 use super::turn::Turn;
@@ -415,7 +416,7 @@ fn first(listener: usize, turn: &Turn<'_>) -> (Framing, Option<Box<Channel>>) {
     let head = Framing::Head(HeadScan::default());
     let Some(listener) = listener_of(turn.snapshot, listener) else { return (head, None) };
     let Some((messages, carriage)) = Messages::first(&listener.speech) else { return (head, None) };
-    let channel = Channel::new(carriage, Channel::resident(listener), turn);
+    let channel = Channel::new(Exchange::multiplexed(carriage), Channel::resident(listener), turn);
     (Framing::Messages(Box::new(messages)), Some(Box::new(channel)))
 }
 

@@ -84,24 +84,13 @@ impl Connection {
         turn: &mut Turn<'_>,
     ) -> bool {
         let ids = Ids::of(claims.revision);
+        if let Some(place) = resume
+            && self.resume(place, owner, ids, Fallback::Session(owner, claims), &caller, turn)
+        {
+            return true;
+        }
         let (nonce, mirror_nonce, now) = (turn.nonce(), turn.nonce(), turn.now);
         let hub = &mut turn.work.hub;
-        if let Some(EventId { stream, seq }) = resume {
-            let reading =
-                Reading { stream, owner, after: seq, form: Form::Stream, ids, brings: Brings::News };
-            if stream.shard == turn.work.shard {
-                if let Some(ticket) = hub.attach(stream, owner) {
-                    self.begin_reading(&reading, ticket, None, None, caller, turn);
-                    return true;
-                }
-            } else if hub.has_shard(stream.shard)
-                && let Some(mirror) = hub.mirror(owner, mirror_nonce, now)
-            {
-                hub.pull(stream, owner, seq, mirror);
-                let fallback = Some(Fallback::Session(owner, claims));
-                return self.read_mirror(mirror, seq, ids, fallback, owner, caller, turn);
-            }
-        }
         if hub.is_home(claims.shard) {
             let Some((stream, after)) = hub.open_session(owner, claims.shard, nonce, now) else {
                 return false;
@@ -117,11 +106,40 @@ impl Connection {
         self.read_mirror(mirror, 0, ids, None, owner, caller, turn)
     }
 
+    /// Goes on at that place of a stream, whichever shard keeps it; false when it is not to be had here.
+    pub(super) fn resume(
+        &mut self,
+        place: EventId,
+        owner: Owner,
+        ids: Ids,
+        fallback: Fallback,
+        caller: &Caller,
+        turn: &mut Turn<'_>,
+    ) -> bool {
+        let EventId { stream, seq } = place;
+        if stream.shard == turn.work.shard {
+            let (form, brings) = (Form::Stream, Brings::News);
+            return self.attach(
+                &Reading { stream, owner, after: seq, form, ids, brings },
+                caller.clone(),
+                turn,
+            );
+        }
+        let (nonce, now) = (turn.nonce(), turn.now);
+        let hub = &mut turn.work.hub;
+        if !hub.has_shard(stream.shard) {
+            return false;
+        }
+        let Some(mirror) = hub.mirror(owner, nonce, now) else { return false };
+        hub.pull(stream, owner, seq, mirror);
+        self.read_mirror(mirror, seq, ids, Some(fallback), owner, caller.clone(), turn)
+    }
+
     #[expect(
         clippy::too_many_arguments,
         reason = "two callers that know all of it, and no two belong together"
     )]
-    pub(super) fn read_mirror(
+    fn read_mirror(
         &mut self,
         mirror: Key,
         after: u64,

@@ -20,6 +20,19 @@ use crate::wire::http::head::{
     self, BodyLength, Expectation, Head, HeadError, HeadScan, Method, Persistence, field_storage,
 };
 
+/// A "no", and what the log says beside it.
+pub(super) struct Denial<'t> {
+    pub(super) refusal: Refusal<'static>,
+    /// The name of the limit that had no token.
+    pub(super) limit: Option<&'t str>,
+}
+
+impl From<Refusal<'static>> for Denial<'_> {
+    fn from(refusal: Refusal<'static>) -> Self {
+        Self { refusal, limit: None }
+    }
+}
+
 /// What an accepted head is followed by.
 enum Entry {
     /// Its body.
@@ -190,13 +203,9 @@ impl Connection {
         // Whoever asks pays, also for a refusal, so that guessing and flooding are limited too. Who could not say who
         // it is pays from its own address's buckets only, or it could empty the one that all share.
         let payer = if matches!(principal, Some(Ok(_))) { Payer::Known } else { Payer::Unknown };
-        let paid = turn.work.buckets.admit(self.peer.address(), payer, turn.now.ms);
-        if let Err(Exhausted { retry_after_ms, limit }) = paid {
-            turn.count(Count::AdmitRefused);
-            let detail = snapshot.rate_limits.get(limit).map(|limit| limit.name.as_str());
-            return Err((Refusal::RateLimited { retry_after_ms }, Known { detail, ..Known::default() }));
+        if let Err(Denial { refusal, limit: detail }) = self.pay(payer, turn) {
+            return Err((refusal, Known { detail, ..Known::default() }));
         }
-        turn.count(Count::AdmitAccepted);
         if let Err(refusal) = judged {
             turn.count(Count::FramingRefused);
             return Err((refusal, Known::default()));
@@ -227,6 +236,21 @@ impl Connection {
                 turn.count(Count::AuthenticateRefused);
                 let known = Known { detail: Some(Unknown::reason(why)), ..Known::default() };
                 Err((Refusal::Unauthenticated, known))
+            }
+        }
+    }
+
+    /// `admit`: a token from every bucket.
+    pub(super) fn pay<'t>(&self, payer: Payer, turn: &mut Turn<'t>) -> Result<(), Denial<'t>> {
+        match turn.work.buckets.admit(self.peer.address(), payer, turn.now.ms) {
+            Ok(()) => {
+                turn.count(Count::AdmitAccepted);
+                Ok(())
+            }
+            Err(Exhausted { retry_after_ms, limit }) => {
+                turn.count(Count::AdmitRefused);
+                let limit = turn.snapshot.rate_limits.get(limit).map(|limit| limit.name.as_str());
+                Err(Denial { refusal: Refusal::RateLimited { retry_after_ms }, limit })
             }
         }
     }

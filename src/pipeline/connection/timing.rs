@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::{Connection, Drain, Framing, Life, listener_of};
 use crate::pipeline::event::{Count, Outcome, Stage};
 use crate::pipeline::respond::{self, Exchange, Goodbye, Refusal};
+use crate::pipeline::snapshot::millis;
 use crate::pipeline::turn::Turn;
 
 /// How long a peer may take to read the last answer and close.
@@ -97,7 +98,7 @@ impl Connection {
                 // What is cut off by the end of the input is not waited for.
                 if is_partial && !self.has_input_ended {
                     Wait::Body
-                } else if self.is_expected() {
+                } else if self.is_expected(turn) {
                     Wait::Call
                 } else {
                     Wait::Idle
@@ -146,8 +147,7 @@ impl Connection {
             }
         };
         self.wait = wait;
-        let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
-        self.deadline_ms = turn.now.ms.saturating_add(timeout_ms);
+        self.deadline_ms = turn.now.ms.saturating_add(millis(timeout));
         if wait == Wait::Idle {
             self.deadline_ms = self.deadline_ms.min(self.idle_by_ms);
             self.idle_by_ms = self.deadline_ms;

@@ -33,7 +33,7 @@ impl Connection {
                 turn.count(Count::FramingUpgraded);
                 respond::switch(turn, listener, &upgrade);
                 let exchange = Exchange::multiplexed(Carriage::Frame);
-                self.channel = Some(Box::new(Channel::of(exchange, caller.principal.clone(), turn)));
+                self.channel = Some(Box::new(Channel::new(exchange, Some(caller.principal.clone()), turn)));
                 let messages = Messages::upgraded(websocket, listener.limits.message_bytes_max);
                 self.framing = Framing::Messages(Box::new(messages));
                 self.begin_life(listener, turn);

@@ -13,6 +13,7 @@ use crate::pipeline::event::Count;
 use crate::pipeline::framing::Delivery;
 use crate::pipeline::job::{Job, Origin, Started};
 use crate::pipeline::respond::{Refusal, encode_refusal};
+use crate::pipeline::snapshot::millis;
 use crate::pipeline::turn::Turn;
 use crate::tools::action::Action;
 use crate::tools::call::Subject as CallSubject;
@@ -387,7 +388,7 @@ fn as_task<'i>(
     } else {
         job
     };
-    let ttl_ms = u64::try_from(turn.snapshot.limits.task_ttl.as_millis()).unwrap_or(u64::MAX);
+    let ttl_ms = millis(turn.snapshot.limits.task_ttl);
     let (nonce, owner, now) = (turn.nonce(), visitor.owner(request), turn.now);
     let context = job.context().clone();
     let task = turn.work.hub.create_task(owner, context, ttl_ms, nonce, now).ok_or(Refusal::Overloaded)?;

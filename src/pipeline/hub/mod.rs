@@ -23,7 +23,7 @@ use slab::Slab;
 
 use super::event::{Count, Events};
 use super::job::Job;
-use super::snapshot::Limits;
+use super::snapshot::{Limits, millis};
 use super::turn::Now;
 use crate::tools::{Context, LogLevel};
 use crate::wire::jsonrpc::OwnedId;
@@ -124,7 +124,7 @@ impl Hub {
             events_max: limits.event_buffer_size,
             streams_max: share(limits.streams_max),
             tasks_max: share(limits.tasks_max),
-            resume_window_ms: u64::try_from(limits.resume_window.as_millis()).unwrap_or(u64::MAX),
+            resume_window_ms: millis(limits.resume_window),
         };
     }
 

@@ -9,7 +9,7 @@
 #[path = "../../fixture/mod.rs"]
 pub mod fixture;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use fixture::carried::{Cut, TEXT, echo_alone};
 use fixture::messages::{answer, in_chunks};
@@ -401,11 +401,9 @@ fn check_messages(cut: Cut, bytes: &[u8]) {
     }
 }
 
-fuzz_target!(|input: &[u8]| {
-    let mut script = Script(input);
-    let first = script.byte();
-    let cut = [None, Some(Cut::Lines), Some(Cut::Prefixed), Some(Cut::Frames)][usize::from(first / 3 % 4)];
-    let snapshot = snapshot_with(Security::Plain, |snapshot| {
+/// What is served, and how.
+fn serving(cut: Option<Cut>) -> Arc<Snapshot> {
+    snapshot_with(Security::Plain, |snapshot| {
         let mut registry = fixture::registry();
         let ask = Tool::asynchronous("ask", "Asks.", |_: serde_json::Value, context: Context| async move {
             context.elicit_url("page", "Open this?", "https://localhost/").await?.accepted()?;
@@ -428,8 +426,18 @@ fuzz_target!(|input: &[u8]| {
         snapshot.limits.message_bytes_max = 2048;
         snapshot.limits.json_depth_max = 8;
         snapshot.limits.json_nodes_max = 100;
-    });
-    let mut world = World::new(snapshot, cut, usize::from(first % 3) + 1);
+    })
+}
+
+fuzz_target!(|input: &[u8]| {
+    const CUTS: [Option<Cut>; 4] = [None, Some(Cut::Lines), Some(Cut::Prefixed), Some(Cut::Frames)];
+    // Compiling schemas costs more than a whole script.
+    static SERVING: [OnceLock<Arc<Snapshot>>; 4] = [const { OnceLock::new() }; 4];
+    let mut script = Script(input);
+    let first = script.byte();
+    let at = usize::from(first / 3 % 4);
+    let snapshot = SERVING[at].get_or_init(|| serving(CUTS[at])).clone();
+    let mut world = World::new(snapshot, CUTS[at], usize::from(first % 3) + 1);
     while !script.0.is_empty() {
         world.step(&mut script);
     }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::profile::{CipherSuite, KeyExchange, OnChange, Stapling, TicketKey};
 use crate::pipeline::admit::RateLimit;
+use crate::pipeline::authenticate::Method;
 use crate::pipeline::authorize::RoleRules;
 use crate::pipeline::event::AccessLog;
 use crate::pipeline::snapshot::{Admission, Limits, ListenerLimits, Server, Speech};
@@ -108,6 +109,8 @@ pub struct Listener {
     pub origins: Vec<String>,
     /// Who may call.
     pub admission: Admission,
+    /// How a caller may prove who it is, in the order in which it is tried.
+    pub methods: Vec<Method>,
     /// Security header preset.
     pub headers: HeaderPreset,
 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::checked::{Driver, LogFormat, SlowReader};
 use super::quantity::{Size, Time};
-pub(super) use listeners::{Kind, Listener, Sse, Transport, WebSocket};
+pub(super) use listeners::{Kind, Listener, Method, Sse, Transport, WebSocket};
 pub(super) use tls::{Certificate, Tls};
 
 /// Names that an operator chooses are labels elsewhere, so they are short and plain.

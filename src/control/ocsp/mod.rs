@@ -78,14 +78,17 @@ impl Subject {
 // RFC 6960 3.1: authority information access.
 pub fn responders(certificate: &CertificateDer<'_>) -> Vec<String> {
     let Ok((_, parsed)) = X509Certificate::from_der(certificate) else { return Vec::new() };
-    let places = parsed.iter_extensions().filter_map(|extension| match extension.parsed_extension() {
-        ParsedExtension::AuthorityInfoAccess(access) => Some(access),
-        _ => None,
+    let places = parsed.iter_extensions().filter_map(|extension| {
+        if let ParsedExtension::AuthorityInfoAccess(access) = extension.parsed_extension() {
+            Some(access)
+        } else {
+            None
+        }
     });
     let places = places.flat_map(|access| access.accessdescs.iter());
-    let urls = places.filter_map(|place| match &place.access_location {
-        GeneralName::URI(url) if place.access_method.to_id_string() == ACCESS_OCSP => Some(*url),
-        _ => None,
+    let places = places.filter(|place| place.access_method.to_id_string() == ACCESS_OCSP);
+    let urls = places.filter_map(|place| {
+        if let GeneralName::URI(url) = &place.access_location { Some(*url) } else { None }
     });
     urls.filter(|url| url.starts_with("http://") || url.starts_with("https://"))
         .take(RESPONDERS_MAX)

@@ -17,7 +17,7 @@ use super::config::checked::{ApiKeys, SecretSource};
 use super::files::{load_private, load_public};
 use super::moment;
 use super::problem::{Exit, Problem};
-use crate::pipeline::authenticate::{KeyEntry, KeyTable};
+use crate::pipeline::authenticate::keys::{KeyEntry, KeyTable};
 use crate::pipeline::authorize::RoleRules;
 
 /// A shorter pepper could be guessed from one known key and its hash.
@@ -26,17 +26,13 @@ const PEPPER_BYTES_MIN: usize = 16;
 const ID_CHARS_MAX: usize = 64;
 
 /// Reads the pepper and the key file. All problems are listed.
-pub fn load_keys(
-    settings: &ApiKeys,
-    roles: &[RoleRules],
-    anonymous_roles: u64,
-) -> Result<KeyTable, Vec<Problem>> {
+pub fn load_keys(settings: &ApiKeys, roles: &[RoleRules]) -> Result<KeyTable, Vec<Problem>> {
     let pepper = load_pepper(&settings.pepper);
     let entries = load_public(&settings.keys_file)
         .map_err(|problem| vec![problem])
         .and_then(|bytes| decode_keys(&settings.keys_file, &bytes, roles));
     match (pepper, entries) {
-        (Ok(pepper), Ok(entries)) => Ok(KeyTable::build(&pepper, entries, anonymous_roles)),
+        (Ok(pepper), Ok(entries)) => Ok(KeyTable::build(&pepper, entries)),
         (pepper, entries) => {
             Err(pepper.err().into_iter().chain(entries.err().into_iter().flatten()).collect())
         }
@@ -44,8 +40,8 @@ pub fn load_keys(
 }
 
 /// The table of a server without keys: it knows nobody.
-pub fn no_keys(anonymous_roles: u64) -> KeyTable {
-    KeyTable::build(&[], Vec::new(), anonymous_roles)
+pub fn no_keys() -> KeyTable {
+    KeyTable::build(&[], Vec::new())
 }
 
 fn load_pepper(source: &SecretSource) -> Result<Zeroizing<Vec<u8>>, Problem> {
@@ -288,7 +284,7 @@ pub fn mint_key(id: &str, roles: u64, expires_at_s: u64) -> Result<MintedKey, Pr
     let token = Zeroizing::new(format!("mrk_{label}_{}", secret.as_str()));
     let mac = KeyTable::mac(pepper.as_slice(), token.as_bytes());
     let entry = KeyEntry { id: id.into(), mac, roles, expires_at_s };
-    Ok(MintedKey { token, table: KeyTable::build(pepper.as_slice(), vec![entry], 0), expires_at_s })
+    Ok(MintedKey { token, table: KeyTable::build(pepper.as_slice(), vec![entry]), expires_at_s })
 }
 
 #[cfg(test)]

@@ -24,4 +24,5 @@ pub mod banner;
 pub mod problem;
 pub mod holder;
 pub mod files;
+pub mod fetch;
 pub mod moment;

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::pipeline::admit::RateLimit;
+use crate::pipeline::authenticate::Method;
 use crate::pipeline::authorize::RoleRules;
 use crate::pipeline::event::AccessLog;
 use crate::pipeline::snapshot::{Admission, Limits, ListenerLimits, Server, Speech};
@@ -107,6 +108,8 @@ pub struct Listener {
     pub origins: Vec<String>,
     /// Who may call.
     pub admission: Admission,
+    /// How a caller may prove who it is, in the order in which it is tried.
+    pub methods: Vec<Method>,
     /// Security header preset.
     pub headers: HeaderPreset,
 }

@@ -6,7 +6,7 @@ use super::note::Known;
 use super::timing::Wait;
 use super::{Connection, Drain, listener_of};
 use crate::pipeline::admit::{Exhausted, Payer};
-use crate::pipeline::authenticate::{Unknown, authenticate};
+use crate::pipeline::authenticate::{self, Unknown, authenticate};
 use crate::pipeline::event::Count;
 use crate::pipeline::framing::{
     Asked, Caller, Coding, DISCARD_BYTES_MAX, Delivery, Framing, Upload, chunked, head_limits, judge,
@@ -213,7 +213,7 @@ impl Connection {
         match principal {
             None => Ok(Entry::Options),
             Some(Ok((principal, asked))) => {
-                turn.count(if snapshot.keys.is_anonymous(&principal) {
+                turn.count(if principal.facts.method == authenticate::Method::Anonymous {
                     Count::AuthenticateAnonymous
                 } else {
                     Count::AuthenticateAccepted

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::checked::{Driver, LogFormat, Resumption, SlowReader, TlsVersion};
 use super::quantity::{Size, Time};
-pub(super) use listeners::{Kind, Listener, Sse, Transport, WebSocket};
+pub(super) use listeners::{Kind, Listener, Method, Sse, Transport, WebSocket};
 
 /// Names that an operator chooses are labels elsewhere, so they are short and plain.
 const NAME_PATTERN: &str = "^[A-Za-z0-9_-]{1,64}$";

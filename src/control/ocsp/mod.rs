@@ -87,9 +87,12 @@ pub fn responders(certificate: &CertificateDer<'_>) -> Vec<String> {
     });
     let places = places.flat_map(|access| access.accessdescs.iter());
     let places = places.filter(|place| place.access_method.to_id_string() == ACCESS_OCSP);
-    let urls = places.filter_map(|place| {
-        if let GeneralName::URI(url) = &place.access_location { Some(*url) } else { None }
-    });
+    let urls =
+        places.filter_map(
+            |place| {
+                if let GeneralName::URI(url) = &place.access_location { Some(*url) } else { None }
+            },
+        );
     urls.filter(|url| url.starts_with("http://") || url.starts_with("https://"))
         .take(RESPONDERS_MAX)
         .map(str::to_owned)

@@ -16,6 +16,7 @@ pub mod publish;
 pub mod offer;
 pub mod certs;
 pub mod ocsp;
+pub mod secret;
 pub mod keys;
 pub mod dev;
 pub mod dev_ca;

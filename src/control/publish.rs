@@ -9,7 +9,7 @@ use bytes::Bytes;
 use rustls::ServerConfig;
 
 use super::certs::load::{Identity, load_identity};
-use super::certs::{Tickets, build_server_config};
+use super::certs::{Ticketing, build_server_config};
 use super::config::checked::{self, Config, HeaderPreset, ListenerSecurity};
 use super::inherited::Passed;
 use super::keys::{load_keys, no_keys, role_bit};
@@ -25,7 +25,7 @@ use crate::tools::{Catalog, Registry};
 /// What outlives a reload, so that sessions and tickets do too.
 pub struct Kept {
     /// TLS ticket keys by profile.
-    pub tickets: Tickets,
+    pub tickets: Ticketing,
     /// The key of legacy session ids.
     pub sealer: Arc<Sealer>,
     /// What is offered.
@@ -46,7 +46,7 @@ impl Kept {
             return Err(failed());
         }
         Ok(Self {
-            tickets: Tickets::default(),
+            tickets: Ticketing::default(),
             sealer: Arc::new(Sealer::new(&key)),
             offer: Offer::new(catalog),
             passed: Passed::default(),
@@ -120,7 +120,7 @@ fn load_identities(config: &Config) -> Result<Identities, Vec<Problem>> {
 /// What a start would stumble over in what a configuration names, each with its setting: certificates, keys, tools.
 /// Nothing is kept of it.
 pub fn inspect(config: &Config, offered: &Registry, now_s: i64) -> Vec<(String, Problem)> {
-    let (mut found, mut tickets) = (Vec::new(), Tickets::default());
+    let (mut found, mut tickets) = (Vec::new(), Ticketing::default());
     for profile in &config.tls {
         let (mut identities, before) = (Vec::new(), found.len());
         for (index, files) in profile.certificates.iter().enumerate() {
@@ -350,14 +350,9 @@ mod tests {
         let mut plain = config.listeners[0].clone();
         plain.security = ListenerSecurity::Plain;
         config.listeners = vec![plain, config.listeners[0].clone()];
-        let profile = TlsProfile {
-            name: "dev".to_owned(),
-            min_version: TlsVersion::Tls13,
-            certificates: Vec::new(),
-            resumption: Resumption::Off,
-        };
+        let profile = TlsProfile { resumption: Resumption::Off, ..TlsProfile::without_files("dev") };
         let tls =
-            [build_server_config(&profile, &[identity(&["localhost"])], &mut Tickets::default()).unwrap()];
+            [build_server_config(&profile, &[identity(&["localhost"])], &mut Ticketing::default()).unwrap()];
         let sent = |hsts| -> Vec<bool> {
             let listeners = build_listeners(&config, &tls, &[], hsts);
             listeners.iter().map(|listener| listener.header_block.starts_with(b"strict-transport")).collect()

@@ -77,7 +77,11 @@ pub(crate) fn identity(names: &[&str]) -> Identity {
 }
 
 fn profile(min_version: TlsVersion, resumption: Resumption) -> TlsProfile {
-    TlsProfile { name: "public".to_owned(), min_version, certificates: Vec::new(), resumption }
+    let mut profile = TlsProfile { min_version, resumption, ..TlsProfile::without_files("public") };
+    if min_version == TlsVersion::Tls12 {
+        profile.cipher_suites.extend(CipherSuite::TLS12);
+    }
+    profile
 }
 
 #[test]
@@ -228,7 +232,7 @@ fn speaks_tls13_with_a_hybrid_group_and_the_servers_suite() {
     let server = build_server_config(
         &profile(TlsVersion::Tls13, Resumption::Tickets),
         std::slice::from_ref(&identity),
-        &mut Tickets::default(),
+        &mut Ticketing::default(),
     )
     .unwrap();
     let mut client = trusting(&[&identity]);
@@ -268,7 +272,7 @@ fn speaks_tls12_only_by_its_own_word() {
         build_server_config(
             &profile(version, Resumption::Tickets),
             std::slice::from_ref(&identity),
-            &mut Tickets::default(),
+            &mut Ticketing::default(),
         )
         .unwrap()
     };
@@ -280,7 +284,7 @@ fn speaks_tls12_only_by_its_own_word() {
 #[test]
 fn resumes_across_a_reload_and_never_across_profiles() {
     let identity = identity(&["a.test"]);
-    let mut tickets = Tickets::default();
+    let mut tickets = Ticketing::default();
     let mut build = |name: &str, resumption| {
         let profile = TlsProfile { name: name.to_owned(), ..profile(TlsVersion::Tls13, resumption) };
         build_server_config(&profile, std::slice::from_ref(&identity), &mut tickets).unwrap()
@@ -305,7 +309,7 @@ fn chooses_the_certificate_by_sni_and_falls_back_to_the_first() {
     let server = build_server_config(
         &profile(TlsVersion::Tls13, Resumption::Off),
         &identities,
-        &mut Tickets::default(),
+        &mut Ticketing::default(),
     )
     .unwrap();
     let client = Arc::new(trusting(&[&identities[0], &identities[1]]));

@@ -8,6 +8,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::profile::{CipherSuite, KeyExchange, OnChange, Stapling, TicketKey};
 use crate::pipeline::admit::RateLimit;
 use crate::pipeline::authenticate::Method;
 use crate::pipeline::authorize::RoleRules;
@@ -183,8 +184,24 @@ pub struct TlsProfile {
     pub min_version: TlsVersion,
     /// Chosen by SNI; the first is the fallback. Never empty.
     pub certificates: Vec<Certificate>,
+    /// Offered in this order; at least one of TLS 1.3, and of TLS 1.2 where that is permitted.
+    pub cipher_suites: Vec<CipherSuite>,
+    /// Offered in this order, never empty.
+    pub key_exchange: Vec<KeyExchange>,
     /// Session tickets.
     pub resumption: Resumption,
+    /// How long a ticket key is in use.
+    pub ticket_rotation: Duration,
+    /// Where ticket keys come from.
+    pub ticket_key: TicketKey,
+    /// Whether the files are watched.
+    pub on_change: OnChange,
+    /// How long before a certificate expires to warn, longest first.
+    pub expiry_warnings: Vec<Duration>,
+    /// Certificates that are valid for longer in all are warned of; `Duration::MAX` warns of none.
+    pub certificate_age_max: Duration,
+    /// Proofs against revocation.
+    pub stapling: Stapling,
 }
 
 /// `tls.NAME.min_version`.

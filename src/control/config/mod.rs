@@ -4,6 +4,7 @@
 //! Next: `raw` for the settings, `checked` for what the program works with.
 
 pub mod checked;
+pub mod profile;
 mod source;
 mod tree;
 mod raw;

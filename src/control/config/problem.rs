@@ -242,8 +242,8 @@ codes! {
     NotAFile = "E0321", "What the configuration names is not a regular file.";
     FileUnreadable = "E0323", "A file that the configuration names can not be read.";
     NoSuchCpu = "E0330", "A CPU is named that this process may not use.";
-    NoSecret = "E0350", "The pepper is not where the configuration says.";
-    ShortSecret = "E0351", "The pepper is too short.";
+    NoSecret = "E0350", "A secret is not where the configuration says.";
+    ShortSecret = "E0351", "A secret is too short.";
     AnonymousNetwork = "E0501", "Callers without a credential could come from the network.";
     PlaintextNetwork = "E0503", "Requests and keys could cross the network unencrypted.";
     Tls12Allowed = "W0211", "A TLS profile accepts TLS 1.2.";

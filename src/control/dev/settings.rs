@@ -67,12 +67,7 @@ pub(super) fn build_config(options: &DevOptions, addresses: &Addresses) -> Confi
         limits,
         listeners,
         stdio: None,
-        tls: vec![TlsProfile {
-            name: "dev".to_owned(),
-            min_version: TlsVersion::Tls13,
-            certificates: Vec::new(),
-            resumption: Resumption::Tickets,
-        }],
+        tls: vec![TlsProfile::without_files("dev")],
         api_key: None,
         roles: vec![RoleRules {
             name: "operator".to_owned(),

@@ -15,6 +15,7 @@ pub mod reload;
 pub mod publish;
 pub mod offer;
 pub mod certs;
+pub mod ocsp;
 pub mod secret;
 pub mod keys;
 pub mod dev;

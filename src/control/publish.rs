@@ -16,6 +16,7 @@ use super::keys::{load_keys, no_keys, role_bit};
 use super::offer::Offer;
 use super::problem::{Exit, Problem};
 use crate::pipeline::authenticate::Identities;
+use crate::pipeline::authenticate::certificate::judge::Judge;
 use crate::pipeline::authorize::{Policy, RoleRules};
 use crate::pipeline::seal::Sealer;
 use crate::pipeline::snapshot::{Listener, Security, Snapshot};
@@ -57,6 +58,8 @@ impl Kept {
 pub struct Materials {
     /// By the index of the TLS profile.
     pub tls: Vec<Arc<ServerConfig>>,
+    /// By the same index: who judges certificates of clients, where they are asked for.
+    pub judges: Vec<Option<Arc<Judge>>>,
     /// Everybody who may be known.
     pub identities: Identities,
     /// What the banner tells of the certificates.
@@ -76,7 +79,8 @@ pub struct CertificateFact {
 
 /// Reads certificates and keys. All problems are listed.
 pub fn load_materials(config: &Config, kept: &mut Kept, now_s: i64) -> Result<Materials, Vec<Problem>> {
-    let (mut tls, mut certificates, mut problems) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut tls, mut judges) = (Vec::new(), Vec::new());
+    let (mut certificates, mut problems) = (Vec::new(), Vec::new());
     for profile in &config.tls {
         let mut identities = Vec::new();
         for files in &profile.certificates {
@@ -88,13 +92,14 @@ pub fn load_materials(config: &Config, kept: &mut Kept, now_s: i64) -> Result<Ma
                 Err(found) => problems.extend(found),
             }
         }
+        judges.push(None);
         match build_server_config(profile, &identities, &mut kept.tickets) {
             Ok(built) => tls.push(built),
             Err(problem) => problems.push(problem),
         }
     }
     match load_identities(config) {
-        Ok(identities) if problems.is_empty() => Ok(Materials { tls, identities, certificates }),
+        Ok(identities) if problems.is_empty() => Ok(Materials { tls, judges, identities, certificates }),
         Ok(_) => Err(problems),
         Err(found) => {
             problems.extend(found);
@@ -161,26 +166,32 @@ pub enum Hsts {
 }
 
 /// Builds what the shards know of each listener, in the order of the file.
-pub fn build_listeners(config: &Config, tls: &[Arc<ServerConfig>], hsts: Hsts) -> Vec<Arc<Listener>> {
+pub fn build_listeners(
+    config: &Config,
+    tls: &[Arc<ServerConfig>],
+    judges: &[Option<Arc<Judge>>],
+    hsts: Hsts,
+) -> Vec<Arc<Listener>> {
     let key_header = config.api_key.as_ref().map_or("x-api-key", |keys| keys.header.as_str());
     config
         .listeners
         .iter()
-        .map(|listener| Arc::new(build_listener(listener, tls, key_header, hsts)))
+        .map(|listener| Arc::new(build_listener(listener, tls, judges, key_header, hsts)))
         .collect()
 }
 
 fn build_listener(
     listener: &checked::Listener,
     tls: &[Arc<ServerConfig>],
+    judges: &[Option<Arc<Judge>>],
     key_header: &str,
     hsts: Hsts,
 ) -> Listener {
-    let security = match listener.security {
-        ListenerSecurity::Plain => Security::Plain,
+    let (security, judge) = match listener.security {
+        ListenerSecurity::Plain => (Security::Plain, None),
         ListenerSecurity::Tls(index) => {
             let config = tls.get(index).expect("the checked configuration indexes its own TLS profiles");
-            Security::Tls(Arc::clone(config))
+            (Security::Tls(Arc::clone(config)), judges.get(index).cloned().flatten())
         }
     };
     let over_tls = match security {
@@ -190,6 +201,7 @@ fn build_listener(
     Listener {
         name: listener.name.as_str().into(),
         security,
+        judge,
         speech: listener.speech.clone(),
         limits: listener.limits.clone(),
         path: listener.path.clone(),
@@ -342,7 +354,7 @@ mod tests {
         let tls =
             [build_server_config(&profile, &[identity(&["localhost"])], &mut Ticketing::default()).unwrap()];
         let sent = |hsts| -> Vec<bool> {
-            let listeners = build_listeners(&config, &tls, hsts);
+            let listeners = build_listeners(&config, &tls, &[], hsts);
             listeners.iter().map(|listener| listener.header_block.starts_with(b"strict-transport")).collect()
         };
         assert_eq!(sent(Hsts::Sent), [false, true]);

@@ -66,7 +66,7 @@ impl Prepared {
         let shards = config.runtime.cpus.len();
         let indices: Vec<(usize, usize)> = (0..config.listeners.len()).map(|index| (index, index)).collect();
         let Opened { addresses, sockets, files } = open(&config, &indices, &kept.passed, shards)?;
-        let listeners = build_listeners(&config, &materials.tls, hsts);
+        let listeners = build_listeners(&config, &materials.tls, &materials.judges, hsts);
         warm::warm_first(&listeners)?;
         kept.offer.enable(&[], &config.native).map_err(|problem| vec![problem])?;
         let snapshot = build_snapshot(&config, materials.identities, listeners, 1, &kept)?;
@@ -161,7 +161,7 @@ impl Server {
         let materials = load_materials(&config, &mut self.kept, moment::unix_now_s())?;
         let shards = self.runtime.cpus.len();
         let opened = open(&config, &added(&plan), &self.kept.passed, shards)?;
-        let built = build_listeners(&config, &materials.tls, self.hsts);
+        let built = build_listeners(&config, &materials.tls, &materials.judges, self.hsts);
         warm::warm_first(&built)?;
         let listeners = place(&self.snapshot.listeners, &plan, &built);
         let generation = self.snapshot.generation + 1;
@@ -387,6 +387,7 @@ mod tests {
     fn launch(config: Config) -> (Server, Vec<SocketAddr>) {
         let materials = Materials {
             tls: Vec::new(),
+            judges: Vec::new(),
             identities: Identities::build(no_keys(), 0),
             certificates: Vec::new(),
         };

@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::admit::RateLimit;
+use super::authenticate::certificate::judge::Judge;
 use super::authenticate::{Identities, Method, Principal};
 use super::authorize::Policy;
 use super::event::AccessLog;
@@ -159,6 +160,8 @@ pub struct Listener {
     pub name: Arc<str>,
     /// Where TLS ends; `Plain` only on loopback or by its own word.
     pub security: Security,
+    /// Who judges certificates of clients, where TLS asks for them.
+    pub judge: Option<Arc<Judge>>,
     /// What is spoken there.
     pub speech: Speech,
     /// What one of its connections may cost, beside what holds for all.

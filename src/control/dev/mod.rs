@@ -69,7 +69,12 @@ fn prepare(options: &DevOptions, product: &Product, began: Instant) -> Result<(S
         tcp: addresses.tcp,
         program: std::env::args_os().next().map_or_else(|| PathBuf::from("mcpring"), PathBuf::from),
     };
-    let materials = Materials { tls: vec![tls], identities: Identities::build(table, 0), certificates };
+    let materials = Materials {
+        tls: vec![tls],
+        judges: vec![None],
+        identities: Identities::build(table, 0),
+        certificates,
+    };
     let start =
         Start { began, config, materials, kept, hsts: Hsts::Omitted, hangup: Hangup::Drain, client: None };
     Ok((start, told))

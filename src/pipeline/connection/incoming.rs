@@ -194,7 +194,9 @@ impl Connection {
             crate::pipeline::authenticate::bearer(text.as_bytes()).ok_or(Unknown::Malformed)
         });
         let credential = credential.unwrap_or(Err(Unknown::Missing));
-        let principal = identify(turn.snapshot, listener, credential, turn.now, &mut self.remembered)?;
+        let certificate = self.client.as_ref().map(|client| client.certificate());
+        let remembered = &mut self.remembered;
+        let principal = identify(turn.snapshot, listener, credential, certificate, turn.now, remembered)?;
         let is_anonymous = principal.facts.method == Method::Anonymous;
         turn.count(if is_anonymous { Count::AuthenticateAnonymous } else { Count::AuthenticateAccepted });
         let channel = self.channel.as_mut().ok_or(Unknown::Missing)?;

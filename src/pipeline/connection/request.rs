@@ -6,7 +6,7 @@ use super::note::Known;
 use super::timing::Wait;
 use super::{Connection, Drain, listener_of};
 use crate::pipeline::admit::{Exhausted, Payer};
-use crate::pipeline::authenticate::{self, Unknown, authenticate};
+use crate::pipeline::authenticate::{self, Principal, Unknown, authenticate};
 use crate::pipeline::event::Count;
 use crate::pipeline::framing::{
     Asked, Caller, Coding, DISCARD_BYTES_MAX, Delivery, Framing, Upload, chunked, head_limits, judge,
@@ -183,7 +183,6 @@ impl Connection {
         listener: &Listener,
         turn: &mut Turn<'t>,
     ) -> Result<Entry, (Refusal<'static>, Known<'t>)> {
-        let snapshot = turn.snapshot;
         let judged = judge(head, listener);
         let principal = match judged {
             Ok(
@@ -195,7 +194,7 @@ impl Connection {
                 | Asked::EventChannel
                 | Asked::Post(_)),
             ) => {
-                let known = authenticate(snapshot, listener, head, turn.now, &mut self.remembered);
+                let known = self.authenticate(head, listener, turn);
                 Some(known.map(|principal| (principal, asked)))
             }
             Ok(Asked::Options) | Err(_) => None,
@@ -238,6 +237,18 @@ impl Connection {
                 Err((Refusal::Unauthenticated, known))
             }
         }
+    }
+
+    /// `authenticate`: by what the head shows and the connection's certificate.
+    fn authenticate(
+        &mut self,
+        head: &Head<'_, '_>,
+        listener: &Listener,
+        turn: &Turn<'_>,
+    ) -> Result<Principal, Unknown> {
+        let certificate = self.certificate().cloned();
+        let remembered = &mut self.remembered;
+        authenticate(turn.snapshot, listener, head, certificate.as_ref(), turn.now, remembered)
     }
 
     /// `admit`: a token from every bucket.
@@ -362,7 +373,7 @@ impl Connection {
         let headers = Headers::decode(&head);
         if generation != turn.snapshot.generation {
             let listener = listener_of(turn.snapshot, self.listener)?;
-            match authenticate(turn.snapshot, listener, &head, turn.now, &mut self.remembered) {
+            match self.authenticate(&head, listener, turn) {
                 Ok(principal) => caller.principal = principal,
                 Err(why) => {
                     self.refuse_stranger(why, caller.exchange, listener, turn);

@@ -4,6 +4,8 @@
 //! Next: `load` for the files, `resolve` for SNI, `tickets` for who comes back, `warm` for the first handshake.
 
 pub mod load;
+pub mod expiry;
+pub mod staple;
 pub mod resolve;
 pub mod tickets;
 pub mod warm;
@@ -22,9 +24,21 @@ use super::config::checked::{Resumption, TlsProfile, TlsVersion};
 use super::config::profile::{CipherSuite, KeyExchange, TicketKey};
 use super::problem::{Exit, Problem};
 use super::secret::{TICKET_KEY, load_secret};
+use crate::pipeline::authenticate::certificate::judge::Judge;
 use load::Identity;
 use resolve::Resolver;
 use tickets::Tickets;
+
+/// A TLS profile that can be served.
+#[derive(Clone)]
+pub struct TlsMaterial {
+    /// What the shards handshake with.
+    pub config: Arc<ServerConfig>,
+    /// Who judges certificates of clients, where they are asked for.
+    pub judge: Option<Arc<Judge>>,
+    /// What is served.
+    pub certificates: Vec<Identity>,
+}
 
 /// What makes the tickets of each profile, kept across reloads so that a reload makes no session stale.
 ///

@@ -12,6 +12,7 @@ use rustls::{HandshakeKind, NamedGroup, ProtocolVersion, RootCertStore, ServerCo
 use time::OffsetDateTime;
 
 use super::super::config::checked::Certificate;
+use super::super::config::profile::CipherSuite;
 use super::*;
 
 const NOW_S: i64 = 1_795_338_840;
@@ -74,6 +75,12 @@ pub(crate) fn identity(names: &[&str]) -> Identity {
     let certificate = params(names, now_s() - 60, now_s() + 86_400).self_signed(&key).unwrap();
     let der = PrivateKeyDer::Pkcs8(key.serialize_der().into());
     load::build_identity("t", vec![certificate.der().clone()], &der, &no_files(), now_s()).unwrap()
+}
+
+/// `identities` as they are served.
+pub(crate) fn material(profile: &TlsProfile, identities: Vec<Identity>) -> TlsMaterial {
+    let config = build_server_config(profile, &identities, &mut Ticketing::default()).unwrap();
+    TlsMaterial { config, judge: None, certificates: identities }
 }
 
 fn profile(min_version: TlsVersion, resumption: Resumption) -> TlsProfile {

@@ -108,6 +108,8 @@ const ELSEWHERE: &[Code] = &[
     Code::SecretOpen,
     Code::NotAFile,
     Code::FileUnreadable,
+    Code::TrustOpen,
+    Code::TrustShared,
     Code::NoSuchCpu,
     Code::NoSecret,
     Code::ShortSecret,

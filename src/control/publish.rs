@@ -8,14 +8,19 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rustls::ServerConfig;
 
+use super::certs::clients::load_judge;
 use super::certs::load::{Identity, load_identity};
 use super::certs::{Ticketing, build_server_config};
-use super::config::checked::{self, Config, HeaderPreset, ListenerSecurity};
+use super::config::checked::{self, Config, HeaderPreset, ListenerSecurity, TlsProfile};
+use super::config::guests;
+use super::fetch::Fetcher;
 use super::inherited::Passed;
 use super::keys::{load_keys, no_keys, role_bit};
+use super::ocsp::asker::Asker;
 use super::offer::Offer;
 use super::problem::{Exit, Problem};
 use crate::pipeline::authenticate::Identities;
+use crate::pipeline::authenticate::certificate::inquiry::Ocsp;
 use crate::pipeline::authenticate::certificate::judge::Judge;
 use crate::pipeline::authorize::{Policy, RoleRules};
 use crate::pipeline::seal::Sealer;
@@ -32,6 +37,8 @@ pub struct Kept {
     pub offer: Offer,
     /// Sockets that this process was started with.
     pub passed: Passed,
+    /// Asks about certificates of clients, once a profile wants that.
+    pub asker: Option<Asker>,
 }
 
 impl Kept {
@@ -50,6 +57,7 @@ impl Kept {
             sealer: Arc::new(Sealer::new(&key)),
             offer: Offer::new(catalog),
             passed: Passed::default(),
+            asker: None,
         })
     }
 }
@@ -92,11 +100,19 @@ pub fn load_materials(config: &Config, kept: &mut Kept, now_s: i64) -> Result<Ma
                 Err(found) => problems.extend(found),
             }
         }
-        judges.push(None);
-        match build_server_config(profile, &identities, &mut kept.tickets) {
+        let ocsp = desk(profile, kept).unwrap_or_else(|problem| {
+            problems.push(problem);
+            None
+        });
+        let judge = load_judge(profile, &[], ocsp).unwrap_or_else(|found| {
+            problems.extend(found);
+            None
+        });
+        match build_server_config(profile, &identities, judge.as_ref(), &mut kept.tickets) {
             Ok(built) => tls.push(built),
             Err(problem) => problems.push(problem),
         }
+        judges.push(judge);
     }
     match load_identities(config) {
         Ok(identities) if problems.is_empty() => Ok(Materials { tls, judges, identities, certificates }),
@@ -108,13 +124,31 @@ pub fn load_materials(config: &Config, kept: &mut Kept, now_s: i64) -> Result<Ma
     }
 }
 
+/// Whom the judge of a profile asks about certificates.
+fn desk(profile: &TlsProfile, kept: &mut Kept) -> Result<Option<Arc<dyn Ocsp>>, Problem> {
+    let Some(settings) = profile.client_auth.as_ref().map(|auth| &auth.ocsp) else { return Ok(None) };
+    if *settings == guests::Ocsp::Off {
+        return Ok(None);
+    }
+    if kept.asker.is_none() {
+        let asker = Asker::start(&Fetcher::build(None)?);
+        kept.asker = Some(asker.map_err(|error| {
+            let what = format!("cannot start the threads that ask about certificates: {error}");
+            Problem::error("E0325", what).exit(Exit::Unavailable)
+        })?);
+    }
+    Ok(kept.asker.as_ref().and_then(|asker| asker.desk(settings)))
+}
+
 /// Everybody who may be known. All problems are listed.
 fn load_identities(config: &Config) -> Result<Identities, Vec<Problem>> {
     let keys = match &config.api_key {
         Some(settings) => load_keys(settings, &config.roles)?,
         None => no_keys(),
     };
-    Ok(Identities::build(keys, role_bits(&config.anonymous_roles)))
+    let mut identities = Identities::build(keys, role_bits(&config.anonymous_roles));
+    identities.certificates = config.certificates.clone();
+    Ok(identities)
 }
 
 /// What a start would stumble over in what a configuration names, each with its setting: certificates, keys, tools.
@@ -130,8 +164,11 @@ pub fn inspect(config: &Config, offered: &Registry, now_s: i64) -> Vec<(String, 
                 Err(problems) => found.extend(problems.into_iter().map(|problem| (setting(), problem))),
             }
         }
+        let judged = load_judge(profile, &[], None).err().unwrap_or_default();
+        let setting = || format!("tls.{}.client_auth", profile.name);
+        found.extend(judged.into_iter().map(|problem| (setting(), problem)));
         if found.len() == before {
-            let built = build_server_config(profile, &identities, &mut tickets);
+            let built = build_server_config(profile, &identities, None, &mut tickets);
             found.extend(built.err().map(|problem| (format!("tls.{}", profile.name), problem)));
         }
     }
@@ -352,7 +389,8 @@ mod tests {
         config.listeners = vec![plain, config.listeners[0].clone()];
         let profile = TlsProfile { resumption: Resumption::Off, ..TlsProfile::without_files("dev") };
         let tls =
-            [build_server_config(&profile, &[identity(&["localhost"])], &mut Ticketing::default()).unwrap()];
+            [build_server_config(&profile, &[identity(&["localhost"])], None, &mut Ticketing::default())
+                .unwrap()];
         let sent = |hsts| -> Vec<bool> {
             let listeners = build_listeners(&config, &tls, &[], hsts);
             listeners.iter().map(|listener| listener.header_block.starts_with(b"strict-transport")).collect()

@@ -4,6 +4,7 @@
 //! Next: `load` for the files, `resolve` for SNI, `tickets` for who comes back, `warm` for the first handshake.
 
 pub mod load;
+pub mod clients;
 pub mod resolve;
 pub mod tickets;
 pub mod warm;
@@ -14,7 +15,8 @@ use std::time::Duration;
 
 use ::aws_lc_rs::digest;
 use rustls::crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs};
-use rustls::server::NoServerSessionStorage;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{NoClientAuth, NoServerSessionStorage};
 use rustls::{ServerConfig, SupportedCipherSuite};
 use zeroize::Zeroizing;
 
@@ -22,6 +24,7 @@ use super::config::checked::{Resumption, TlsProfile, TlsVersion};
 use super::config::profile::{CipherSuite, KeyExchange, TicketKey};
 use super::problem::{Exit, Problem};
 use super::secret::{TICKET_KEY, load_secret};
+use crate::pipeline::authenticate::certificate::judge::Judge;
 use load::Identity;
 use resolve::Resolver;
 use tickets::Tickets;
@@ -101,10 +104,12 @@ fn group_of(exchange: KeyExchange) -> &'static dyn SupportedKxGroup {
     }
 }
 
-/// Builds what the shards handshake with. `identities` is never empty; its first is the fallback for SNI.
+/// Builds what the shards handshake with. `identities` is never empty; its first is the fallback for SNI. Clients are
+/// asked for certificates when there is a judge for them.
 pub fn build_server_config(
     profile: &TlsProfile,
     identities: &[Identity],
+    judge: Option<&Arc<Judge>>,
     ticketing: &mut Ticketing,
 ) -> Result<Arc<ServerConfig>, Problem> {
     let refused = |error: rustls::Error| {
@@ -117,7 +122,10 @@ pub fn build_server_config(
     let mut config = ServerConfig::builder_with_provider(Arc::new(build_provider(profile)))
         .with_protocol_versions(versions)
         .map_err(refused)?
-        .with_no_client_auth()
+        .with_client_cert_verifier(match judge {
+            Some(judge) => Arc::clone(judge) as Arc<dyn ClientCertVerifier>,
+            None => Arc::new(NoClientAuth),
+        })
         .with_cert_resolver(Arc::new(Resolver::build(identities)));
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     config.ignore_client_order = true;

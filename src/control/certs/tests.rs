@@ -232,6 +232,7 @@ fn speaks_tls13_with_a_hybrid_group_and_the_servers_suite() {
     let server = build_server_config(
         &profile(TlsVersion::Tls13, Resumption::Tickets),
         std::slice::from_ref(&identity),
+        None,
         &mut Ticketing::default(),
     )
     .unwrap();
@@ -272,6 +273,7 @@ fn speaks_tls12_only_by_its_own_word() {
         build_server_config(
             &profile(version, Resumption::Tickets),
             std::slice::from_ref(&identity),
+            None,
             &mut Ticketing::default(),
         )
         .unwrap()
@@ -287,7 +289,7 @@ fn resumes_across_a_reload_and_never_across_profiles() {
     let mut tickets = Ticketing::default();
     let mut build = |name: &str, resumption| {
         let profile = TlsProfile { name: name.to_owned(), ..profile(TlsVersion::Tls13, resumption) };
-        build_server_config(&profile, std::slice::from_ref(&identity), &mut tickets).unwrap()
+        build_server_config(&profile, std::slice::from_ref(&identity), None, &mut tickets).unwrap()
     };
     let (before, after) = (build("public", Resumption::Tickets), build("public", Resumption::Tickets));
     let (other, off) = (build("internal", Resumption::Tickets), build("public", Resumption::Off));
@@ -309,6 +311,7 @@ fn chooses_the_certificate_by_sni_and_falls_back_to_the_first() {
     let server = build_server_config(
         &profile(TlsVersion::Tls13, Resumption::Off),
         &identities,
+        None,
         &mut Ticketing::default(),
     )
     .unwrap();

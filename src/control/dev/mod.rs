@@ -55,7 +55,7 @@ fn prepare(options: &DevOptions, product: &Product, began: Instant) -> Result<(S
     let mut kept = Kept::build(product.catalog.clone()).map_err(one)?;
     let certificates = vec![fact("dev", &identity)];
     let profile = config.tls.first().expect("build_config makes one profile");
-    let tls = build_server_config(profile, &[identity], &mut kept.tickets).map_err(one)?;
+    let tls = build_server_config(profile, &[identity], None, &mut kept.tickets).map_err(one)?;
     let until_s = u64::try_from(now_s).unwrap_or(0) + TOKEN_LIFE_S;
     let MintedKey { token, table, expires_at_s } = mint_key("dev", 1, until_s).map_err(one)?;
     let port = addresses.http.first().map_or(options.port, SocketAddr::port);

@@ -4,7 +4,7 @@
 //! Next: `pipeline/authenticate.rs`, the reader of the table.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use base64::Engine as _;
@@ -13,7 +13,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use zeroize::Zeroizing;
 
-use super::config::checked::{ApiKeys, SecretSource};
+use super::config::checked::ApiKeys;
 use super::files::load_public;
 use super::moment;
 use super::problem::{Exit, Problem};
@@ -255,7 +255,6 @@ pub fn mint_key(id: &str, roles: u64, expires_at_s: u64) -> Result<MintedKey, Pr
 
 #[cfg(test)]
 mod tests {
-    use super::super::certs::tests::Scratch;
     use super::*;
 
     const HASH: &str = "00112233445566778899aabbccddeeff00112233445566778899AABBCCDDEEFF";

@@ -352,7 +352,7 @@ pub fn build_snapshot(
 #[cfg(test)]
 mod tests {
     use super::super::certs::tests::identity;
-    use super::super::config::checked::{Resumption, TlsProfile, TlsVersion};
+    use super::super::config::checked::{Resumption, TlsProfile};
     use super::super::dev::tests::config;
     use super::*;
 

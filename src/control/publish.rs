@@ -7,15 +7,20 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::certs::clients::load_judge;
 use super::certs::load::{Identity, load_identity};
 use super::certs::staple::Staples;
 use super::certs::{Ticketing, TlsMaterial, build_server_config};
 use super::config::checked::{self, Config, HeaderPreset, ListenerSecurity, TlsProfile};
+use super::config::guests;
+use super::fetch::Fetcher;
 use super::inherited::Passed;
 use super::keys::{load_keys, no_keys, role_bit};
+use super::ocsp::asker::Asker;
 use super::offer::Offer;
 use super::problem::{Exit, Problem};
 use crate::pipeline::authenticate::Identities;
+use crate::pipeline::authenticate::certificate::inquiry::Ocsp;
 use crate::pipeline::authorize::{Policy, RoleRules};
 use crate::pipeline::seal::Sealer;
 use crate::pipeline::snapshot::{Listener, Security, Snapshot};
@@ -33,6 +38,8 @@ pub struct Kept {
     pub offer: Offer,
     /// Sockets that this process was started with.
     pub passed: Passed,
+    /// Asks about certificates of clients, once a profile wants that.
+    pub asker: Option<Asker>,
 }
 
 impl Kept {
@@ -52,6 +59,7 @@ impl Kept {
             sealer: Arc::new(Sealer::new(&key)),
             offer: Offer::new(catalog),
             passed: Passed::default(),
+            asker: None,
         })
     }
 }
@@ -104,8 +112,16 @@ pub fn load_profile(profile: &TlsProfile, kept: &mut Kept, now_s: i64) -> Result
             Err(found) => problems.extend(found),
         }
     }
-    match build_server_config(profile, &certificates, &mut kept.tickets) {
-        Ok(config) if problems.is_empty() => Ok(TlsMaterial { config, judge: None, certificates }),
+    let ocsp = desk(profile, kept).unwrap_or_else(|problem| {
+        problems.push(problem);
+        None
+    });
+    let judge = load_judge(profile, &[], ocsp).unwrap_or_else(|found| {
+        problems.extend(found);
+        None
+    });
+    match build_server_config(profile, &certificates, judge.as_ref(), &mut kept.tickets) {
+        Ok(config) if problems.is_empty() => Ok(TlsMaterial { config, judge, certificates }),
         Ok(_) => Err(problems),
         Err(problem) => {
             problems.push(problem);
@@ -114,13 +130,31 @@ pub fn load_profile(profile: &TlsProfile, kept: &mut Kept, now_s: i64) -> Result
     }
 }
 
+/// Whom the judge of a profile asks about certificates.
+fn desk(profile: &TlsProfile, kept: &mut Kept) -> Result<Option<Arc<dyn Ocsp>>, Problem> {
+    let Some(settings) = profile.client_auth.as_ref().map(|auth| &auth.ocsp) else { return Ok(None) };
+    if *settings == guests::Ocsp::Off {
+        return Ok(None);
+    }
+    if kept.asker.is_none() {
+        let asker = Asker::start(&Fetcher::build(None)?);
+        kept.asker = Some(asker.map_err(|error| {
+            let what = format!("cannot start the threads that ask about certificates: {error}");
+            Problem::error("E0325", what).exit(Exit::Unavailable)
+        })?);
+    }
+    Ok(kept.asker.as_ref().and_then(|asker| asker.desk(settings)))
+}
+
 /// Everybody who may be known. All problems are listed.
 pub fn load_identities(config: &Config) -> Result<Identities, Vec<Problem>> {
     let keys = match &config.api_key {
         Some(settings) => load_keys(settings, &config.roles)?,
         None => no_keys(),
     };
-    Ok(Identities::build(keys, role_bits(&config.anonymous_roles)))
+    let mut identities = Identities::build(keys, role_bits(&config.anonymous_roles));
+    identities.certificates = config.certificates.clone();
+    Ok(identities)
 }
 
 /// What the banner tells of the certificates.
@@ -144,8 +178,11 @@ pub fn inspect(config: &Config, offered: &Registry, now_s: i64) -> Vec<(String, 
                 Err(problems) => found.extend(problems.into_iter().map(|problem| (setting(), problem))),
             }
         }
+        let judged = load_judge(profile, &[], None).err().unwrap_or_default();
+        let setting = || format!("tls.{}.client_auth", profile.name);
+        found.extend(judged.into_iter().map(|problem| (setting(), problem)));
         if found.len() == before {
-            let built = build_server_config(profile, &identities, &mut tickets);
+            let built = build_server_config(profile, &identities, None, &mut tickets);
             found.extend(built.err().map(|problem| (format!("tls.{}", profile.name), problem)));
         }
     }

@@ -215,7 +215,7 @@ fn restaple(server: &mut Server, now_s: i64) {
     for (profile, material) in config.tls.iter().zip(&mut materials.tls) {
         let stapled: Vec<_> =
             material.certificates.iter().map(|identity| server.kept.staples.attach(identity.clone(), now_s)).collect();
-        match build_server_config(profile, &stapled, &mut server.kept.tickets) {
+        match build_server_config(profile, &stapled, material.judge.as_ref(), &mut server.kept.tickets) {
             Ok(config) => *material = TlsMaterial { config, certificates: stapled, ..material.clone() },
             Err(problem) => problems.push(problem),
         }

@@ -24,6 +24,8 @@ mod stdio;
 #[cfg(test)]
 mod ways;
 #[cfg(test)]
+mod secrets;
+#[cfg(test)]
 mod every;
 #[cfg(test)]
 mod together;

@@ -4,6 +4,7 @@
 //! Next: `load` for the files, `resolve` for SNI, `tickets` for who comes back, `warm` for the first handshake.
 
 pub mod load;
+pub mod clients;
 pub mod expiry;
 pub mod staple;
 pub mod resolve;
@@ -16,11 +17,13 @@ use std::time::Duration;
 
 use ::aws_lc_rs::digest;
 use rustls::crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs};
-use rustls::server::NoServerSessionStorage;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{NoClientAuth, NoServerSessionStorage};
 use rustls::{ServerConfig, SupportedCipherSuite};
 use zeroize::Zeroizing;
 
 use super::config::checked::{Resumption, TlsProfile, TlsVersion};
+use super::config::guests::Presence;
 use super::config::profile::{CipherSuite, KeyExchange, TicketKey};
 use super::problem::{Exit, Problem};
 use super::secret::{TICKET_KEY, load_secret};
@@ -51,9 +54,19 @@ pub struct Ticketing {
 
 /// The tickets of one profile, and what they were built from.
 struct Kept {
-    /// A digest of the shared secret, empty without one, and the rotation: other tickets are needed when it changes.
-    origin: (Vec<u8>, Duration),
+    origin: Origin,
     tickets: Arc<Tickets>,
+}
+
+/// What tickets are good for. Other ones are needed when it changes: a ticket stands for all that its handshake proved, and
+/// must not outlive a rule that asks for more.
+#[derive(PartialEq, Eq)]
+struct Origin {
+    /// A digest of the shared secret, empty without one.
+    secret: Vec<u8>,
+    rotation: Duration,
+    /// What is asked of clients, as the settings print.
+    client_auth: String,
 }
 
 impl Ticketing {
@@ -65,12 +78,13 @@ impl Ticketing {
             TicketKey::Shared(source) => Some(load_secret(source, &TICKET_KEY)?),
         };
         let digest = |secret: &Zeroizing<Vec<u8>>| digest::digest(&digest::SHA256, secret).as_ref().to_vec();
-        let origin = (secret.as_ref().map(digest).unwrap_or_default(), rotation);
+        let client_auth = format!("{:?}", profile.client_auth);
+        let origin = Origin { secret: secret.as_ref().map(digest).unwrap_or_default(), rotation, client_auth };
         if let Some(kept) = self.by_profile.get(name).filter(|kept| kept.origin == origin) {
             return Ok(Arc::clone(&kept.tickets));
         }
         let tickets = match &secret {
-            Some(secret) => Tickets::derived(secret, name, rotation),
+            Some(secret) => Tickets::derived(secret, &scope(profile), rotation),
             None => Tickets::drawn(rotation),
         };
         let tickets = Arc::new(tickets.map_err(|_| {
@@ -79,6 +93,12 @@ impl Ticketing {
         self.by_profile.insert(name.clone(), Kept { origin, tickets: Arc::clone(&tickets) });
         Ok(tickets)
     }
+}
+
+/// What tickets of one secret are told apart by: the profile, and whether its clients show certificates.
+fn scope(profile: &TlsProfile) -> String {
+    let presence = profile.client_auth.as_ref().map_or(Presence::Off, |auth| auth.presence);
+    format!("{} {presence:?}", profile.name)
 }
 
 /// The algorithms of `profile` in its order.
@@ -115,10 +135,12 @@ fn group_of(exchange: KeyExchange) -> &'static dyn SupportedKxGroup {
     }
 }
 
-/// Builds what the shards handshake with. `identities` is never empty; its first is the fallback for SNI.
+/// Builds what the shards handshake with. `identities` is never empty; its first is the fallback for SNI. Clients are
+/// asked for certificates when there is a judge for them.
 pub fn build_server_config(
     profile: &TlsProfile,
     identities: &[Identity],
+    judge: Option<&Arc<Judge>>,
     ticketing: &mut Ticketing,
 ) -> Result<Arc<ServerConfig>, Problem> {
     let refused = |error: rustls::Error| {
@@ -131,7 +153,10 @@ pub fn build_server_config(
     let mut config = ServerConfig::builder_with_provider(Arc::new(build_provider(profile)))
         .with_protocol_versions(versions)
         .map_err(refused)?
-        .with_no_client_auth()
+        .with_client_cert_verifier(match judge {
+            Some(judge) => Arc::clone(judge) as Arc<dyn ClientCertVerifier>,
+            None => Arc::new(NoClientAuth),
+        })
         .with_cert_resolver(Arc::new(Resolver::build(identities)));
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     config.ignore_client_order = true;

@@ -8,9 +8,11 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::guests::ClientAuth;
 use super::profile::{CipherSuite, KeyExchange, OnChange, Stapling, TicketKey};
 use crate::pipeline::admit::RateLimit;
 use crate::pipeline::authenticate::Method;
+use crate::pipeline::authenticate::certificate::table::CertificateTable;
 use crate::pipeline::authorize::RoleRules;
 use crate::pipeline::event::AccessLog;
 use crate::pipeline::snapshot::{Admission, Limits, ListenerLimits, Server, Speech};
@@ -36,6 +38,8 @@ pub struct Config {
     pub tls: Vec<TlsProfile>,
     /// Where API keys are.
     pub api_key: Option<ApiKeys>,
+    /// Roles of client certificates.
+    pub certificates: CertificateTable,
     /// Roles in file order; at most 64.
     pub roles: Vec<RoleRules>,
     /// Indices into `roles` of a caller without a credential.
@@ -58,6 +62,10 @@ impl Config {
             }
             if let TicketKey::Shared(source) = &profile.ticket_key {
                 paths.extend(source.file());
+            }
+            if let Some(auth) = &profile.client_auth {
+                paths.push(auth.ca_file.clone());
+                paths.extend(auth.lists.watched());
             }
         }
         if let Some(keys) = &self.api_key {
@@ -222,6 +230,8 @@ pub struct TlsProfile {
     pub certificate_age_max: Duration,
     /// Proofs against revocation.
     pub stapling: Stapling,
+    /// What is wanted of clients; none when they are not asked for a certificate.
+    pub client_auth: Option<ClientAuth>,
 }
 
 /// `tls.NAME.min_version`.

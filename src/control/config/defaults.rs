@@ -173,6 +173,7 @@ impl Default for Tls {
             max_certificate_age: None,
             ocsp_stapling: true,
             ocsp_responder: None,
+            client_auth: None,
             certificates: Vec::new(),
         }
     }

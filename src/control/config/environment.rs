@@ -145,7 +145,8 @@ impl Secret {
             SecretSource::Env(name) => match env::var_os(name).map(OsString::into_vec) {
                 Some(secret) => self.long_enough(&child(path, "env"), &secret, report),
                 None => {
-                    let message = format!("the environment variable {name} with the {} is not set", self.name);
+                    let message =
+                        format!("the environment variable {name} with the {} is not set", self.name);
                     let problem = report.problem(Code::NoSecret, &child(path, "env"), message);
                     problem.help(format!("export {name}=\"$({GENERATE})\", and keep it: {}", self.keep));
                 }
@@ -165,8 +166,9 @@ impl Secret {
                     let message =
                         format!("the credential `{name}` is not there: $CREDENTIALS_DIRECTORY is not set");
                     let problem = report.problem(Code::NoSecret, &child(path, "credential"), message);
-                    problem
-                        .help(format!("start it from a systemd unit with LoadCredential={name}:/path/to/file"));
+                    problem.help(format!(
+                        "start it from a systemd unit with LoadCredential={name}:/path/to/file"
+                    ));
                 }
             },
         }

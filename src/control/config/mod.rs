@@ -5,6 +5,7 @@
 
 pub mod checked;
 pub mod profile;
+pub mod guests;
 mod source;
 mod tree;
 mod raw;

@@ -238,6 +238,7 @@ codes! {
     OneOf = "E0213", "Exactly one of some keys must be written.";
     OtherKind = "E0216", "A listener has a setting that its kind does not read.";
     NoTarget = "E0217", "A redirect listener has no https URL to send callers to.";
+    NoClientAuth = "E0218", "Callers are let in by certificates, but the TLS profile asks for none.";
     SecretOpen = "E0320", "The group of a secret file, or everyone, has access to it.";
     NotAFile = "E0321", "What the configuration names is not a regular file.";
     FileUnreadable = "E0323", "A file that the configuration names can not be read.";
@@ -252,6 +253,7 @@ codes! {
     NothingCallable = "W0215", "No caller may do anything.";
     NoSuchMethod = "W0216", "The pattern of a role names no method.";
     NothingMatched = "W0217", "The pattern of a role matches nothing that is offered.";
+    RevocationWeak = "W0218", "A client is let in although its certificate may be revoked.";
     TrustShared = "W0324", "A group may change a file that says who is trusted.";
     CpusShared = "W0331", "There are more shards than CPUs.";
     AnonymousAllowed = "W0501", "Callers without a credential are let in from the network.";

@@ -132,6 +132,7 @@ impl TlsProfile {
             expiry_warnings: Vec::new(),
             certificate_age_max: Duration::MAX,
             stapling: Stapling::Off,
+            client_auth: None,
         }
     }
 }

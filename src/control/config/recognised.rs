@@ -42,14 +42,13 @@ const NOT_READ: &[(&str, &str, &str)] = &[
     ("listeners.*.sse.overflow", "mcp.slow_reader holds for every stream", "set mcp.slow_reader"),
     ("tls.*.early_data", "0-RTT can be replayed and is never accepted", REMOVE),
     ("tls.*.acme", LATER, "set certificates to files"),
-    ("tls.*.client_auth", LATER, "set auth = [\"api_key\"] on the listener"),
+    ("tls.*.client_auth.forward_headers", "nothing is forwarded upstream", REMOVE),
     ("headers", LATER, "set headers = \"strict\" or \"none\" on the listener"),
     ("cors", LATER, "list the browsers' origins in listeners.NAME.origins"),
     ("auth.failure_delay", "keys are compared in constant time, without a delay", REMOVE),
     ("auth.realm", LATER, REMOVE),
     ("auth.protected_resource_metadata", LATER, REMOVE),
     ("auth.jwt", LATER, "use [auth.api_key]"),
-    ("auth.mtls", LATER, "use [auth.api_key]"),
     ("auth.api_key.prefix", "a key is found by its HMAC, whatever its prefix", REMOVE),
     ("roles.*.inherits", LATER, "repeat the patterns of the other role"),
     ("roles.*.when", LATER, REMOVE),
@@ -80,7 +79,6 @@ const NOT_READ: &[(&str, &str, &str)] = &[
 /// Words of a setting that are not read, in the same form.
 const WORDS_NOT_READ: &[(&str, &str, &str)] = &[
     ("listeners.*.auth jwt", LATER, "auth = [\"api_key\"]"),
-    ("listeners.*.auth mtls", LATER, "auth = [\"api_key\"]"),
     ("listeners.*.headers classic", LATER, "headers = \"strict\""),
     (
         "tls.*.session_resumption stateful",
@@ -97,15 +95,27 @@ const WORDS_NOT_READ: &[(&str, &str, &str)] = &[
 const NO_MEANING: &[(&str, &str, &str)] = &[
     ("dhfile", "rustls has no finite-field DH; key exchange is X25519MLKEM768, X25519 or P-256", REMOVE),
     ("dh_params", "rustls has no finite-field DH; key exchange is X25519MLKEM768, X25519 or P-256", REMOVE),
-    ("curves", "curves are listed with the other key exchanges", "key_exchange = [\"X25519MLKEM768\", \"X25519\"]"),
-    ("eccs", "curves are listed with the other key exchanges", "key_exchange = [\"X25519MLKEM768\", \"X25519\"]"),
+    (
+        "curves",
+        "curves are listed with the other key exchanges",
+        "key_exchange = [\"X25519MLKEM768\", \"X25519\"]",
+    ),
+    (
+        "eccs",
+        "curves are listed with the other key exchanges",
+        "key_exchange = [\"X25519MLKEM768\", \"X25519\"]",
+    ),
     ("secure_renegotiate", "TLS 1.3 has no renegotiation and rustls never does it in 1.2", REMOVE),
     ("client_renegotiation", "TLS 1.3 has no renegotiation and rustls never does it in 1.2", REMOVE),
     ("honor_cipher_order", "the server's order of suites is always honoured", REMOVE),
     ("honor_ecc_order", "the server's order of curves is always honoured", REMOVE),
     ("reuse_sessions", "resumption works by tickets", "session_resumption = \"tickets\" or \"off\""),
     ("versions", "a range of versions is given by its lower end", "min_version = \"1.3\""),
-    ("ciphers", "suites are listed one by one, under their names of the standard", "cipher_suites = [\"TLS_AES_256_GCM_SHA384\"]"),
+    (
+        "ciphers",
+        "suites are listed one by one, under their names of the standard",
+        "cipher_suites = [\"TLS_AES_256_GCM_SHA384\"]",
+    ),
     (
         "certfile",
         "a certificate stands with its key",

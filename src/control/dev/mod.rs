@@ -57,7 +57,7 @@ fn prepare(options: &DevOptions, product: &Product, began: Instant) -> Result<(S
     let mut kept = Kept::build(product.catalog.clone()).map_err(one)?;
     let profile = config.tls.first().expect("build_config makes one profile");
     let certificates = vec![identity];
-    let config_of_tls = build_server_config(profile, &certificates, &mut kept.tickets).map_err(one)?;
+    let config_of_tls = build_server_config(profile, &certificates, None, &mut kept.tickets).map_err(one)?;
     let tls = TlsMaterial { config: config_of_tls, judge: None, certificates };
     let until_s = u64::try_from(now_s).unwrap_or(0) + TOKEN_LIFE_S;
     let MintedKey { token, table, expires_at_s } = mint_key("dev", 1, until_s).map_err(one)?;

@@ -16,6 +16,7 @@ use super::super::options::{DevOptions, Format, Shards};
 use super::{Addresses, PATH};
 use crate::pipeline::admit::{RateKey, RateLimit};
 use crate::pipeline::authenticate::Method;
+use crate::pipeline::authenticate::certificate::table::CertificateTable;
 use crate::pipeline::authorize::RoleRules;
 use crate::pipeline::event::AccessLog;
 use crate::pipeline::snapshot::{
@@ -69,6 +70,7 @@ pub(super) fn build_config(options: &DevOptions, addresses: &Addresses) -> Confi
         stdio: None,
         tls: vec![TlsProfile::without_files("dev")],
         api_key: None,
+        certificates: CertificateTable::default(),
         roles: vec![RoleRules {
             name: "operator".to_owned(),
             allow: vec!["**".to_owned()],

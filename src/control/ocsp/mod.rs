@@ -1,8 +1,9 @@
 //! OCSP: the question whether a certificate was revoked, and whether the answer may be believed.
 //! Stapling asks it of our own certificates, mutual TLS of those of clients.
-//! Never: a connection (whoever asks brings the answer's bytes), a clock, a random number.
+//! Never: a connection, a clock or a random number but in `asker`, which brings them to the rest.
 //! Next: `response`.
 
+pub mod asker;
 pub mod der;
 pub mod request;
 pub mod response;
@@ -20,6 +21,8 @@ use der::{BIT_STRING, Malformed, SEQUENCE, only};
 pub const RESPONSE_BYTES_MAX: usize = 32 * 1024;
 /// The content type of a question.
 pub const REQUEST_TYPE: &str = "application/ocsp-request";
+/// The content type of an answer.
+pub const RESPONSE_TYPE: &str = "application/ocsp-response";
 
 /// RFC 5280 4.2.2.1: id-ad-ocsp.
 const ACCESS_OCSP: &str = "1.3.6.1.5.5.7.48.1";

@@ -149,7 +149,7 @@ impl Check<'_> {
     }
 
     /// The roles of a list of names, by index.
-    fn named_roles(&mut self, list: &str, names: &[String], roles: &[RoleRules]) -> Vec<usize> {
+    pub(super) fn named_roles(&mut self, list: &str, names: &[String], roles: &[RoleRules]) -> Vec<usize> {
         let mut indices = Vec::new();
         for (index, name) in names.iter().enumerate() {
             match roles.iter().position(|role| role.name == *name) {

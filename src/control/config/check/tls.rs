@@ -33,6 +33,7 @@ impl Check<'_> {
             let certificates = tls.certificates.into_iter().enumerate().filter_map(certificate).collect();
             let mut expiry_warnings: Vec<Duration> = tls.expiry_warning.iter().map(|time| time.0).collect();
             expiry_warnings.sort_by(|left, right| right.cmp(left));
+            let client_auth = self.client_auth(&path, tls.client_auth);
             profiles.push(TlsProfile {
                 name,
                 min_version: tls.min_version,
@@ -46,6 +47,7 @@ impl Check<'_> {
                 expiry_warnings,
                 certificate_age_max: tls.max_certificate_age.map_or(Duration::MAX, |age| age.0),
                 stapling,
+                client_auth,
             });
         }
         profiles
@@ -58,8 +60,7 @@ impl Check<'_> {
             !self.report.is_doubtful(&version) && !self.report.is_doubtful(&child(path, "allow_tls12"));
         match (tls.min_version, tls.allow_tls12) {
             (TlsVersion::Tls12, false) if is_known => {
-                let message =
-                    format!("TLS profile `{name}` accepts TLS 1.2 without saying that it is meant");
+                let message = format!("TLS profile `{name}` accepts TLS 1.2 without saying that it is meant");
                 let problem = self.report.problem(Code::Tls12NotAllowed, &version, message);
                 problem.help("write min_version = \"1.3\"; if you mean it, add allow_tls12 = true");
             }
@@ -94,7 +95,10 @@ impl Check<'_> {
         }
         if is_tls12 && !has(true) {
             let message = format!("TLS profile `{name}` accepts TLS 1.2 and has no suite for it");
-            refuse(message, "add \"TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384\", or write min_version = \"1.3\"");
+            refuse(
+                message,
+                "add \"TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384\", or write min_version = \"1.3\"",
+            );
         }
         if !is_tls12 && has(true) {
             self.unused(&path, "min_version is \"1.3\", so suites of TLS 1.2 are never used");
@@ -116,10 +120,13 @@ impl Check<'_> {
     }
 
     fn refuse_doubles<T: PartialEq>(&mut self, path: &str, list: &[T]) {
-        let double = list.iter().enumerate().find(|(index, item)| list.iter().take(*index).any(|own| own == *item));
+        let double =
+            list.iter().enumerate().find(|(index, item)| list.iter().take(*index).any(|own| own == *item));
         if let Some((index, _)) = double {
             let path = entry(path, index);
-            self.report.problem(Code::Contradiction, &path, format!("`{path}` is named twice")).help("remove one");
+            self.report
+                .problem(Code::Contradiction, &path, format!("`{path}` is named twice"))
+                .help("remove one");
         }
     }
 

@@ -3,6 +3,7 @@
 //! Never: a meaning beyond shape, range and default; what settings mean together is `check`.
 //! Next: `schema`, which reads the types, then `check`, which reads their values.
 
+mod client_auth;
 mod listeners;
 mod tls;
 
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::checked::{Driver, LogFormat, SlowReader};
 use super::quantity::{Size, Time};
+pub(super) use client_auth::{ClientAuth, Crl, Mtls, Ocsp};
 pub(super) use listeners::{Kind, Listener, Method, Sse, Transport, WebSocket};
 pub(super) use tls::{Certificate, Tls};
 
@@ -193,6 +195,9 @@ pub(super) struct Auth {
     /// API keys.
     #[schemars(with = "ApiKey")]
     pub(super) api_key: Option<ApiKey>,
+    /// Client certificates.
+    #[schemars(with = "Mtls")]
+    pub(super) mtls: Option<Mtls>,
 }
 
 /// `[auth.api_key]`.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::super::checked::{Resumption, TlsVersion};
 use super::super::profile::{CipherSuite, KeyExchange};
 use super::super::quantity::Time;
-use super::Pepper;
+use super::{ClientAuth, Pepper};
 
 /// `[tls.NAME]`.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
@@ -60,6 +60,9 @@ pub(in super::super) struct Tls {
     /// Where they are fetched.
     #[schemars(with = "String", extend("x-default" = "the responder that the certificate names", "x-form" = "http URL"))]
     pub(in super::super) ocsp_responder: Option<String>,
+    /// Certificates of clients.
+    #[schemars(with = "ClientAuth")]
+    pub(in super::super) client_auth: Option<ClientAuth>,
     /// Certificates with their keys, chosen by the name the client asks for; the first is the fallback.
     #[schemars(length(min = 1, max = 64))]
     pub(in super::super) certificates: Vec<Certificate>,

@@ -16,6 +16,8 @@ mod serving;
 #[cfg(test)]
 mod life;
 #[cfg(test)]
+mod rotation;
+#[cfg(test)]
 mod sessions;
 #[cfg(test)]
 mod listeners;

@@ -28,6 +28,12 @@ mod ways;
 #[cfg(test)]
 mod secrets;
 #[cfg(test)]
+mod pki;
+#[cfg(test)]
+mod responder;
+#[cfg(test)]
+mod certificates;
+#[cfg(test)]
 mod every;
 #[cfg(test)]
 mod together;

@@ -163,6 +163,11 @@ impl Server {
         server
     }
 
+    /// The next log line.
+    pub(crate) fn next_line(&self) -> Value {
+        self.lines.recv_timeout(PATIENCE).unwrap()
+    }
+
     /// The next log line of that event; anything before it is dropped.
     pub(crate) fn wait_for(&self, event: &str) -> Value {
         self.until(event).pop().unwrap()

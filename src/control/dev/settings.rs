@@ -8,8 +8,7 @@ use std::time::Duration;
 use rustix::thread::{CpuSet, sched_getaffinity};
 
 use super::super::config::checked::{
-    Config, Driver, HeaderPreset, Listener, ListenerSecurity, Log, LogFormat, Pin, Runtime,
-    TlsProfile,
+    Config, Driver, HeaderPreset, Listener, ListenerSecurity, Log, LogFormat, Pin, Runtime, TlsProfile,
 };
 use super::super::config::default_limits;
 use super::super::options::{DevOptions, Format, Shards};

@@ -18,6 +18,8 @@ mod life;
 #[cfg(test)]
 mod rotation;
 #[cfg(test)]
+mod stapling;
+#[cfg(test)]
 mod sessions;
 #[cfg(test)]
 mod listeners;

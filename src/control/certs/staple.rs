@@ -172,3 +172,82 @@ fn places(stapling: &Stapling, identity: &Identity) -> Vec<String> {
         Stapling::Responder(url) => vec![url.clone()],
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{identity, issued, material};
+    use super::*;
+
+    /// A profile whose one certificate has its issuer with it, and what asks about it.
+    fn served(stapling: Stapling) -> ([TlsProfile; 1], [TlsMaterial; 1]) {
+        let profile = TlsProfile { stapling, ..TlsProfile::without_files("public") };
+        let material = material(&profile, vec![issued(&["a.test"])]);
+        ([profile], [material])
+    }
+
+    fn ask_here() -> Stapling {
+        Stapling::Responder("http://ocsp.test/".to_owned())
+    }
+
+    #[test]
+    fn asks_about_what_has_a_responder_and_an_issuer() {
+        for (stapling, identity, questions) in [
+            (ask_here(), issued(&["a.test"]), 1),
+            (ask_here(), identity(&["a.test"]), 0),
+            (Stapling::Off, issued(&["a.test"]), 0),
+            (Stapling::Named, issued(&["a.test"]), 0),
+        ] {
+            let profile = TlsProfile { stapling, ..TlsProfile::without_files("public") };
+            let material = material(&profile, vec![identity]);
+            assert_eq!(Staples::default().due(&[profile], &[material], 100).len(), questions);
+        }
+    }
+
+    #[test]
+    fn asks_one_question_at_a_time_and_less_and_less_often_in_vain() {
+        let (profiles, served) = served(ask_here());
+        let mut staples = Staples::default();
+        let mut now_s = 0;
+        for wait_s in [60, 120, 240, 480, 960, 1_920, 3_600, 3_600] {
+            let question = staples.due(&profiles, &served, now_s).remove(0);
+            assert!(staples.due(&profiles, &served, now_s + 999_999).is_empty(), "asked twice");
+            let outcome = staples.answered(&question, Err("nobody there".to_owned()), now_s);
+            assert_eq!(outcome, Outcome::Failed("nobody there".to_owned()));
+            assert!(staples.due(&profiles, &served, now_s + wait_s - 1).is_empty());
+            now_s += wait_s;
+        }
+        let question = staples.due(&profiles, &served, now_s).remove(0);
+        assert!(matches!(staples.answered(&question, Ok(b"no OCSP".to_vec()), now_s), Outcome::Failed(_)));
+    }
+
+    #[test]
+    fn keeps_a_proof_through_a_dead_responder_until_it_expires() {
+        let (profiles, served) = served(ask_here());
+        let (mut staples, identity) = (Staples::default(), &served[0].certificates[0]);
+        let question = staples.due(&profiles, &served, 1_000).remove(0);
+        staples.by_leaf.get_mut(&question.leaf).unwrap().keep(b"proof".to_vec(), 1_000, 11_000, 1_000);
+        let proof = |staples: &Staples, now_s| staples.attach(identity.clone(), now_s).certified.ocsp.clone();
+        assert_eq!(proof(&staples, 1_000).as_deref(), Some(&b"proof"[..]));
+        // Asked again when half of its life is over, in vain.
+        assert!(staples.due(&profiles, &served, 5_999).is_empty());
+        let question = staples.due(&profiles, &served, 6_000).remove(0);
+        staples.answered(&question, Err("nobody there".to_owned()), 6_000);
+        assert_eq!(proof(&staples, 10_999).as_deref(), Some(&b"proof"[..]));
+        assert_eq!(proof(&staples, 11_000), None);
+        let stapled = staples.attach(identity.clone(), 6_000);
+        let served = [TlsMaterial { certificates: vec![stapled], ..served[0].clone() }];
+        assert!(!staples.is_stale(&served, 10_999));
+        assert!(staples.is_stale(&served, 11_000));
+    }
+
+    #[test]
+    fn forgets_a_certificate_that_was_replaced() {
+        let (profiles, served) = served(ask_here());
+        let mut staples = Staples::default();
+        let question = staples.due(&profiles, &served, 0).remove(0);
+        let replaced = [material(&profiles[0], vec![issued(&["a.test"])])];
+        assert_eq!(staples.due(&profiles, &replaced, 0).len(), 1);
+        assert_eq!(staples.answered(&question, Ok(Vec::new()), 0), Outcome::Forgotten);
+        assert_eq!(staples.by_leaf.len(), 1);
+    }
+}

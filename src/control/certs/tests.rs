@@ -76,6 +76,20 @@ pub(crate) fn identity(names: &[&str]) -> Identity {
     load::build_identity("t", vec![certificate.der().clone()], &der, &no_files(), now_s()).unwrap()
 }
 
+/// An identity with the certificate of its issuer, valid now.
+pub(crate) fn issued(names: &[&str]) -> Identity {
+    let (root_key, leaf_key) = (key(), key());
+    let mut root = params(&[], now_s() - 60, now_s() + 86_400);
+    root.distinguished_name.push(DnType::CommonName, "root");
+    root.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let root_certificate = root.self_signed(&root_key).unwrap();
+    let issuer = Issuer::from_params(&root, &root_key);
+    let leaf = params(names, now_s() - 60, now_s() + 86_400).signed_by(&leaf_key, &issuer).unwrap();
+    let der = PrivateKeyDer::Pkcs8(leaf_key.serialize_der().into());
+    let chain = vec![leaf.der().clone(), root_certificate.der().clone()];
+    load::build_identity("t", chain, &der, &no_files(), now_s()).unwrap()
+}
+
 /// `identities` as they are served.
 pub(crate) fn material(profile: &TlsProfile, identities: Vec<Identity>) -> TlsMaterial {
     let config = build_server_config(profile, &identities, None, &mut Ticketing::default()).unwrap();

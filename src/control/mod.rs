@@ -12,6 +12,8 @@ pub mod server;
 pub mod start;
 pub mod inherited;
 pub mod reload;
+pub mod upkeep;
+pub mod watch;
 pub mod publish;
 pub mod offer;
 pub mod certs;

@@ -6,11 +6,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use rustls::ServerConfig;
 
 use super::certs::clients::load_judge;
 use super::certs::load::{Identity, load_identity};
-use super::certs::{Ticketing, build_server_config};
+use super::certs::staple::Staples;
+use super::certs::{Ticketing, TlsMaterial, build_server_config};
 use super::config::checked::{self, Config, HeaderPreset, ListenerSecurity, TlsProfile};
 use super::config::guests;
 use super::fetch::Fetcher;
@@ -21,7 +21,6 @@ use super::offer::Offer;
 use super::problem::{Exit, Problem};
 use crate::pipeline::authenticate::Identities;
 use crate::pipeline::authenticate::certificate::inquiry::Ocsp;
-use crate::pipeline::authenticate::certificate::judge::Judge;
 use crate::pipeline::authorize::{Policy, RoleRules};
 use crate::pipeline::seal::Sealer;
 use crate::pipeline::snapshot::{Listener, Security, Snapshot};
@@ -31,6 +30,8 @@ use crate::tools::{Catalog, Registry};
 pub struct Kept {
     /// TLS ticket keys by profile.
     pub tickets: Ticketing,
+    /// Proofs that certificates are not revoked.
+    pub staples: Staples,
     /// The key of legacy session ids.
     pub sealer: Arc<Sealer>,
     /// What is offered.
@@ -54,6 +55,7 @@ impl Kept {
         }
         Ok(Self {
             tickets: Ticketing::default(),
+            staples: Staples::default(),
             sealer: Arc::new(Sealer::new(&key)),
             offer: Offer::new(catalog),
             passed: Passed::default(),
@@ -63,15 +65,12 @@ impl Kept {
 }
 
 /// What a configuration names and does not contain.
+#[derive(Clone)]
 pub struct Materials {
     /// By the index of the TLS profile.
-    pub tls: Vec<Arc<ServerConfig>>,
-    /// By the same index: who judges certificates of clients, where they are asked for.
-    pub judges: Vec<Option<Arc<Judge>>>,
+    pub tls: Vec<TlsMaterial>,
     /// Everybody who may be known.
-    pub identities: Identities,
-    /// What the banner tells of the certificates.
-    pub certificates: Vec<CertificateFact>,
+    pub identities: Arc<Identities>,
 }
 
 /// One certificate, for the banner and the log.
@@ -87,38 +86,45 @@ pub struct CertificateFact {
 
 /// Reads certificates and keys. All problems are listed.
 pub fn load_materials(config: &Config, kept: &mut Kept, now_s: i64) -> Result<Materials, Vec<Problem>> {
-    let (mut tls, mut judges) = (Vec::new(), Vec::new());
-    let (mut certificates, mut problems) = (Vec::new(), Vec::new());
+    let (mut tls, mut problems) = (Vec::new(), Vec::new());
     for profile in &config.tls {
-        let mut identities = Vec::new();
-        for files in &profile.certificates {
-            match load_identity(&profile.name, files, now_s) {
-                Ok(identity) => {
-                    certificates.push(fact(&profile.name, &identity));
-                    identities.push(identity);
-                }
-                Err(found) => problems.extend(found),
-            }
+        match load_profile(profile, kept, now_s) {
+            Ok(loaded) => tls.push(loaded),
+            Err(found) => problems.extend(found),
         }
-        let ocsp = desk(profile, kept).unwrap_or_else(|problem| {
-            problems.push(problem);
-            None
-        });
-        let judge = load_judge(profile, &[], ocsp).unwrap_or_else(|found| {
-            problems.extend(found);
-            None
-        });
-        match build_server_config(profile, &identities, judge.as_ref(), &mut kept.tickets) {
-            Ok(built) => tls.push(built),
-            Err(problem) => problems.push(problem),
-        }
-        judges.push(judge);
     }
     match load_identities(config) {
-        Ok(identities) if problems.is_empty() => Ok(Materials { tls, judges, identities, certificates }),
+        Ok(identities) if problems.is_empty() => Ok(Materials { tls, identities: Arc::new(identities) }),
         Ok(_) => Err(problems),
         Err(found) => {
             problems.extend(found);
+            Err(problems)
+        }
+    }
+}
+
+/// One TLS profile from its files. All problems are listed.
+pub fn load_profile(profile: &TlsProfile, kept: &mut Kept, now_s: i64) -> Result<TlsMaterial, Vec<Problem>> {
+    let (mut certificates, mut problems) = (Vec::new(), Vec::new());
+    for files in &profile.certificates {
+        match load_identity(&profile.name, files, now_s) {
+            Ok(identity) => certificates.push(kept.staples.attach(identity, now_s)),
+            Err(found) => problems.extend(found),
+        }
+    }
+    let ocsp = desk(profile, kept).unwrap_or_else(|problem| {
+        problems.push(problem);
+        None
+    });
+    let judge = load_judge(profile, &[], ocsp).unwrap_or_else(|found| {
+        problems.extend(found);
+        None
+    });
+    match build_server_config(profile, &certificates, judge.as_ref(), &mut kept.tickets) {
+        Ok(config) if problems.is_empty() => Ok(TlsMaterial { config, judge, certificates }),
+        Ok(_) => Err(problems),
+        Err(problem) => {
+            problems.push(problem);
             Err(problems)
         }
     }
@@ -141,7 +147,7 @@ fn desk(profile: &TlsProfile, kept: &mut Kept) -> Result<Option<Arc<dyn Ocsp>>, 
 }
 
 /// Everybody who may be known. All problems are listed.
-fn load_identities(config: &Config) -> Result<Identities, Vec<Problem>> {
+pub fn load_identities(config: &Config) -> Result<Identities, Vec<Problem>> {
     let keys = match &config.api_key {
         Some(settings) => load_keys(settings, &config.roles)?,
         None => no_keys(),
@@ -149,6 +155,14 @@ fn load_identities(config: &Config) -> Result<Identities, Vec<Problem>> {
     let mut identities = Identities::build(keys, role_bits(&config.anonymous_roles));
     identities.certificates = config.certificates.clone();
     Ok(identities)
+}
+
+/// What the banner tells of the certificates.
+pub fn facts(config: &Config, materials: &Materials) -> Vec<CertificateFact> {
+    let by_profile = config.tls.iter().zip(&materials.tls);
+    by_profile
+        .flat_map(|(profile, tls)| tls.certificates.iter().map(|identity| fact(&profile.name, identity)))
+        .collect()
 }
 
 /// What a start would stumble over in what a configuration names, each with its setting: certificates, keys, tools.
@@ -205,30 +219,28 @@ pub enum Hsts {
 /// Builds what the shards know of each listener, in the order of the file.
 pub fn build_listeners(
     config: &Config,
-    tls: &[Arc<ServerConfig>],
-    judges: &[Option<Arc<Judge>>],
+    tls: &[TlsMaterial],
     hsts: Hsts,
 ) -> Vec<Arc<Listener>> {
     let key_header = config.api_key.as_ref().map_or("x-api-key", |keys| keys.header.as_str());
     config
         .listeners
         .iter()
-        .map(|listener| Arc::new(build_listener(listener, tls, judges, key_header, hsts)))
+        .map(|listener| Arc::new(build_listener(listener, tls, key_header, hsts)))
         .collect()
 }
 
 fn build_listener(
     listener: &checked::Listener,
-    tls: &[Arc<ServerConfig>],
-    judges: &[Option<Arc<Judge>>],
+    tls: &[TlsMaterial],
     key_header: &str,
     hsts: Hsts,
 ) -> Listener {
     let (security, judge) = match listener.security {
         ListenerSecurity::Plain => (Security::Plain, None),
         ListenerSecurity::Tls(index) => {
-            let config = tls.get(index).expect("the checked configuration indexes its own TLS profiles");
-            (Security::Tls(Arc::clone(config)), judges.get(index).cloned().flatten())
+            let tls = tls.get(index).expect("the checked configuration indexes its own TLS profiles");
+            (Security::Tls(Arc::clone(&tls.config)), tls.judge.clone())
         }
     };
     let over_tls = match security {
@@ -327,7 +339,7 @@ pub fn follow_offer(
 /// Puts everything together. `listeners` are by the index that connections remember.
 pub fn build_snapshot(
     config: &Config,
-    identities: Identities,
+    identities: Arc<Identities>,
     listeners: Vec<Arc<Listener>>,
     generation: u64,
     kept: &Kept,
@@ -340,7 +352,7 @@ pub fn build_snapshot(
         server: config.server.clone(),
         limits: config.limits.clone(),
         listeners,
-        identities: Arc::new(identities),
+        identities,
         policy,
         rate_limits: config.rate_limits.clone(),
         registry,
@@ -351,8 +363,8 @@ pub fn build_snapshot(
 
 #[cfg(test)]
 mod tests {
-    use super::super::certs::tests::identity;
-    use super::super::config::checked::{Resumption, TlsProfile};
+    use super::super::certs::tests::{identity, material};
+    use super::super::config::checked::Resumption;
     use super::super::dev::tests::config;
     use super::*;
 
@@ -388,11 +400,9 @@ mod tests {
         plain.security = ListenerSecurity::Plain;
         config.listeners = vec![plain, config.listeners[0].clone()];
         let profile = TlsProfile { resumption: Resumption::Off, ..TlsProfile::without_files("dev") };
-        let tls =
-            [build_server_config(&profile, &[identity(&["localhost"])], None, &mut Ticketing::default())
-                .unwrap()];
+        let tls = [material(&profile, vec![identity(&["localhost"])])];
         let sent = |hsts| -> Vec<bool> {
-            let listeners = build_listeners(&config, &tls, &[], hsts);
+            let listeners = build_listeners(&config, &tls, hsts);
             listeners.iter().map(|listener| listener.header_block.starts_with(b"strict-transport")).collect()
         };
         assert_eq!(sent(Hsts::Sent), [false, true]);

@@ -16,6 +16,10 @@ mod serving;
 #[cfg(test)]
 mod life;
 #[cfg(test)]
+mod rotation;
+#[cfg(test)]
+mod stapling;
+#[cfg(test)]
 mod sessions;
 #[cfg(test)]
 mod listeners;

@@ -5,6 +5,8 @@
 
 pub mod load;
 pub mod clients;
+pub mod expiry;
+pub mod staple;
 pub mod resolve;
 pub mod tickets;
 pub mod warm;
@@ -21,6 +23,7 @@ use rustls::{ServerConfig, SupportedCipherSuite};
 use zeroize::Zeroizing;
 
 use super::config::checked::{Resumption, TlsProfile, TlsVersion};
+use super::config::guests::Presence;
 use super::config::profile::{CipherSuite, KeyExchange, TicketKey};
 use super::problem::{Exit, Problem};
 use super::secret::{TICKET_KEY, load_secret};
@@ -28,6 +31,17 @@ use crate::pipeline::authenticate::certificate::judge::Judge;
 use load::Identity;
 use resolve::Resolver;
 use tickets::Tickets;
+
+/// A TLS profile that can be served.
+#[derive(Clone)]
+pub struct TlsMaterial {
+    /// What the shards handshake with.
+    pub config: Arc<ServerConfig>,
+    /// Who judges certificates of clients, where they are asked for.
+    pub judge: Option<Arc<Judge>>,
+    /// What is served.
+    pub certificates: Vec<Identity>,
+}
 
 /// What makes the tickets of each profile, kept across reloads so that a reload makes no session stale.
 ///
@@ -40,9 +54,19 @@ pub struct Ticketing {
 
 /// The tickets of one profile, and what they were built from.
 struct Kept {
-    /// A digest of the shared secret, empty without one, and the rotation: other tickets are needed when it changes.
-    origin: (Vec<u8>, Duration),
+    origin: Origin,
     tickets: Arc<Tickets>,
+}
+
+/// What tickets are good for. Other ones are needed when it changes: a ticket stands for all that its handshake proved, and
+/// must not outlive a rule that asks for more.
+#[derive(PartialEq, Eq)]
+struct Origin {
+    /// A digest of the shared secret, empty without one.
+    secret: Vec<u8>,
+    rotation: Duration,
+    /// What is asked of clients, as the settings print.
+    client_auth: String,
 }
 
 impl Ticketing {
@@ -54,12 +78,13 @@ impl Ticketing {
             TicketKey::Shared(source) => Some(load_secret(source, &TICKET_KEY)?),
         };
         let digest = |secret: &Zeroizing<Vec<u8>>| digest::digest(&digest::SHA256, secret).as_ref().to_vec();
-        let origin = (secret.as_ref().map(digest).unwrap_or_default(), rotation);
+        let client_auth = format!("{:?}", profile.client_auth);
+        let origin = Origin { secret: secret.as_ref().map(digest).unwrap_or_default(), rotation, client_auth };
         if let Some(kept) = self.by_profile.get(name).filter(|kept| kept.origin == origin) {
             return Ok(Arc::clone(&kept.tickets));
         }
         let tickets = match &secret {
-            Some(secret) => Tickets::derived(secret, name, rotation),
+            Some(secret) => Tickets::derived(secret, &scope(profile), rotation),
             None => Tickets::drawn(rotation),
         };
         let tickets = Arc::new(tickets.map_err(|_| {
@@ -68,6 +93,12 @@ impl Ticketing {
         self.by_profile.insert(name.clone(), Kept { origin, tickets: Arc::clone(&tickets) });
         Ok(tickets)
     }
+}
+
+/// What tickets of one secret are told apart by: the profile, and whether its clients show certificates.
+fn scope(profile: &TlsProfile) -> String {
+    let presence = profile.client_auth.as_ref().map_or(Presence::Off, |auth| auth.presence);
+    format!("{} {presence:?}", profile.name)
 }
 
 /// The algorithms of `profile` in its order.

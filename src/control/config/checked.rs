@@ -52,6 +52,30 @@ pub struct Config {
     pub log: Log,
 }
 
+impl Config {
+    /// The files and folders whose change is looked after: what they hold is loaded again.
+    pub fn watched(&self) -> Vec<PathBuf> {
+        let mut paths = Vec::new();
+        for profile in self.tls.iter().filter(|profile| profile.on_change == OnChange::Reload) {
+            for pair in &profile.certificates {
+                paths.extend([pair.cert_file.clone(), pair.key_file.clone()]);
+            }
+            if let TicketKey::Shared(source) = &profile.ticket_key {
+                paths.extend(source.file());
+            }
+            if let Some(auth) = &profile.client_auth {
+                paths.push(auth.ca_file.clone());
+                paths.extend(auth.lists.watched());
+            }
+        }
+        if let Some(keys) = &self.api_key {
+            paths.push(keys.keys_file.clone());
+            paths.extend(keys.pepper.file());
+        }
+        paths
+    }
+}
+
 /// `[runtime]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Runtime {
@@ -260,6 +284,19 @@ pub enum SecretSource {
     File(PathBuf),
     /// `$CREDENTIALS_DIRECTORY/NAME`.
     Credential(String),
+}
+
+impl SecretSource {
+    /// The file it is in, if it is in one.
+    pub fn file(&self) -> Option<PathBuf> {
+        match self {
+            Self::Env(_) => None,
+            Self::File(path) => Some(path.clone()),
+            Self::Credential(name) => {
+                std::env::var_os("CREDENTIALS_DIRECTORY").map(|folder| PathBuf::from(folder).join(name))
+            }
+        }
+    }
 }
 
 /// `[log]`.

@@ -46,7 +46,7 @@ pub(super) fn check(config: &Config, report: &mut Report) {
         let list = child(&table, "certificates");
         for (index, pair) in profile.certificates.iter().enumerate() {
             let path = entry(&list, index);
-            readable(&child(&path, "cert_file"), &pair.cert_file, report);
+            trusted(&child(&path, "cert_file"), &pair.cert_file, report);
             let key = child(&path, "key_file");
             if readable(&key, &pair.key_file, report) {
                 private(&key, &pair.key_file, report);
@@ -54,7 +54,7 @@ pub(super) fn check(config: &Config, report: &mut Report) {
         }
     }
     if let Some(keys) = &config.api_key {
-        readable("auth.api_key.keys_file", &keys.keys_file, report);
+        trusted("auth.api_key.keys_file", &keys.keys_file, report);
         PEPPER.check("auth.api_key.pepper", &keys.pepper, report);
     }
     check_cpus(config, report);
@@ -86,6 +86,30 @@ fn readable(path: &str, file: &Path, report: &mut Report) -> bool {
         }
     }
     false
+}
+
+/// Whether a file that says who is trusted can be read, and changed by its owner alone. With a group it is a question of
+/// who is in it, so that is only said.
+pub(super) fn trusted(path: &str, file: &Path, report: &mut Report) {
+    if !readable(path, file, report) {
+        return;
+    }
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    for (place, is_folder) in [(file, false), (folder, true)] {
+        let Ok(metadata) = fs::metadata(place) else { continue };
+        let mode = metadata.permissions().mode() & 0o7777;
+        // In a folder with the sticky bit nobody replaces what is another's.
+        let open = if is_folder && mode & 0o1000 != 0 { 0 } else { mode & 0o022 };
+        let (code, who) = match open {
+            0 => continue,
+            0o020 => (Code::TrustShared, "its group"),
+            _ => (Code::TrustOpen, "everyone"),
+        };
+        let what = if is_folder { "the folder " } else { "" };
+        let message = format!("{what}{} is writable by {who} (mode {mode:04o})", place.display());
+        let help = if code == Code::TrustOpen { "go-w" } else { "g-w" };
+        report.problem(code, path, message).help(format!("chmod {help} {}", place.display()));
+    }
 }
 
 /// What to do about a file that is not there.

@@ -113,6 +113,19 @@ pub enum Lists {
     },
 }
 
+impl Lists {
+    /// What to watch: a file, or the folder of a name with wildcards.
+    pub fn watched(&self) -> Vec<PathBuf> {
+        let Self::Used { files, .. } = self else { return Vec::new() };
+        let place = |file: &PathBuf| {
+            let is_pattern = file.file_name().is_some_and(|name| name.as_encoded_bytes().contains(&b'*'));
+            let folder = file.parent().filter(|_| is_pattern);
+            folder.map_or_else(|| file.clone(), PathBuf::from)
+        };
+        files.iter().map(place).collect()
+    }
+}
+
 /// Responders of clients' certificates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ocsp {

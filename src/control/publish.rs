@@ -217,11 +217,7 @@ pub enum Hsts {
 }
 
 /// Builds what the shards know of each listener, in the order of the file.
-pub fn build_listeners(
-    config: &Config,
-    tls: &[TlsMaterial],
-    hsts: Hsts,
-) -> Vec<Arc<Listener>> {
+pub fn build_listeners(config: &Config, tls: &[TlsMaterial], hsts: Hsts) -> Vec<Arc<Listener>> {
     let key_header = config.api_key.as_ref().map_or("x-api-key", |keys| keys.header.as_str());
     config
         .listeners

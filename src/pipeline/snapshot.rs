@@ -44,6 +44,14 @@ pub struct Snapshot {
     pub sealer: Arc<Sealer>,
 }
 
+impl Snapshot {
+    /// Whether some listener judges certificates by something else than under an older snapshot.
+    pub fn judges_unlike(&self, old: &Self) -> bool {
+        let version = |listener: &Arc<Listener>| listener.judge.as_ref().map(|judge| judge.version);
+        self.listeners.iter().zip(&old.listeners).any(|(new, old)| version(new) != version(old))
+    }
+}
+
 /// The server's identity in `serverInfo`.
 #[derive(Clone, Debug)]
 pub struct Server {

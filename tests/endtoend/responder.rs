@@ -1,5 +1,5 @@
 //! A responder of OCSP that answers as it is told: the answers are made by `openssl ocsp`, so that somebody else's reading
-//! of the standard meets ours.
+//! of the standard meets ours; only those of long ago it does not make.
 //! Next: `certificates`, who asks.
 
 use std::io::{Read as _, Write as _};
@@ -10,7 +10,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use mcpring::control::ocsp::der::encode;
-use rcgen::{CertificateParams, CustomExtension, ExtendedKeyUsagePurpose, KeyPair};
+use rcgen::{CertificateParams, CustomExtension, ExtendedKeyUsagePurpose, KeyPair, SigningKey as _};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 
 use crate::pki::Pki;
 
@@ -94,7 +96,8 @@ fn answer(mut stream: TcpStream, mood: Mood, folder: &Path) -> Option<TcpStream>
         Mood::Slow => return Some(stream),
         Mood::Dead => return None,
         Mood::Nonsense => b"no OCSP".to_vec(),
-        Mood::Good | Mood::Revoked | Mood::Unknown | Mood::Expired | Mood::WrongSigner => {
+        Mood::Expired => expired(&question(&mut stream)?, folder),
+        Mood::Good | Mood::Revoked | Mood::Unknown | Mood::WrongSigner => {
             openssl(&question(&mut stream)?, mood, folder)
         }
     };
@@ -139,13 +142,12 @@ fn openssl(question: &[u8], mood: Mood, folder: &Path) -> Vec<u8> {
         }
     };
     let signer = if mood == Mood::WrongSigner { "somebody" } else { "entrusted" };
-    let minutes = if mood == Mood::Expired { "-5" } else { "5" };
     std::fs::write(file("request"), question).unwrap();
     std::fs::write(file("index"), entry).unwrap();
     let done = Command::new("openssl")
         .current_dir(folder)
         .arg("ocsp")
-        .args(["-CA", "ca.crt", "-nmin", minutes])
+        .args(["-CA", "ca.crt", "-nmin", "5"])
         .args(["-rsigner", &format!("{signer}.crt"), "-rkey", &format!("{signer}.key")])
         .arg("-index")
         .arg(file("index"))
@@ -157,4 +159,45 @@ fn openssl(question: &[u8], mood: Mood, folder: &Path) -> Vec<u8> {
         .output()
         .unwrap();
     std::fs::read(file("response")).unwrap_or_else(|error| panic!("{error}: {done:?}"))
+}
+
+/// "Good", a minute past its time, signed as it should be.
+fn expired(question: &[u8], folder: &Path) -> Vec<u8> {
+    const SHA1: &[u8] = &[0x30, 0x09, 0x06, 0x05, 0x2b, 0x0e, 0x03, 0x02, 0x1a, 0x05, 0x00];
+    const BASIC: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x01, 0x01];
+    // ecdsa-with-SHA256.
+    const ECDSA: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02];
+    let at = question.windows(SHA1.len()).position(|window| window == SHA1).unwrap() - 2;
+    let id = &question[at..at + 2 + usize::from(question[at + 1])];
+    let time = |minutes: i64| {
+        let at = time::OffsetDateTime::now_utc() - time::Duration::minutes(minutes);
+        let (date, clock) = (at.date(), at.time());
+        let text = format!(
+            "{:04}{:02}{:02}{:02}{:02}{:02}Z",
+            date.year(),
+            u8::from(date.month()),
+            date.day(),
+            clock.hour(),
+            clock.minute(),
+            clock.second()
+        );
+        encode(0x18, &[text.as_bytes()])
+    };
+    let single = encode(0x30, &[id, &[0x80, 0], &time(60), &encode(0xa0, &[&time(2)])]);
+    let by_key = encode(0xa2, &[&encode(0x04, &[&[0; 20]])]);
+    let data = encode(0x30, &[&by_key, &time(60), &encode(0x30, &[&single])]);
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+    let key = KeyPair::from_pem(&read("entrusted.key")).unwrap();
+    let certificate = CertificateDer::from_pem_slice(read("entrusted.crt").as_bytes()).unwrap();
+    let basic = encode(
+        0x30,
+        &[
+            &data,
+            &encode(0x30, &[&encode(0x06, &[ECDSA])]),
+            &encode(0x03, &[&[0], &key.sign(&data).unwrap()]),
+            &encode(0xa0, &[&encode(0x30, &[&certificate])]),
+        ],
+    );
+    let bytes = encode(0x30, &[&encode(0x06, &[BASIC]), &encode(0x04, &[&basic])]);
+    encode(0x30, &[&[0x0a, 1, 0], &encode(0xa0, &[&bytes])])
 }

@@ -164,7 +164,8 @@ impl Problems {
     /// Whether a permission is all that is wrong.
     pub fn is_permission_only(&self) -> bool {
         let errors = || self.list.iter().filter(|problem| problem.severity() == Severity::Error);
-        errors().count() > 0 && errors().all(|problem| [Code::SecretOpen.id(), Code::TrustOpen.id()].contains(&problem.code))
+        errors().count() > 0
+            && errors().all(|problem| [Code::SecretOpen.id(), Code::TrustOpen.id()].contains(&problem.code))
     }
 
     /// The frames people read, one after another, each with file, line, caret and help.

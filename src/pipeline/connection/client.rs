@@ -135,6 +135,12 @@ impl Connection {
         }
     }
 
+    /// Certificates are judged by something else from now on.
+    pub fn handle_new_judge(&mut self, turn: &mut Turn<'_>) {
+        self.recognise_client(turn);
+        self.end_turn(turn);
+    }
+
     /// Has the certificate's responder asked, where there is one to be asked.
     fn ask(&mut self, judge: &Arc<Judge>, turn: &mut Turn<'_>) {
         let Some(client) = &mut self.client else { return };

@@ -276,16 +276,15 @@ fn has_no_setting_without_effect() {
     let tried: BTreeSet<&str> = OTHER_VALUES.iter().map(|set| set.split('=').next().unwrap()).collect();
     let tried: BTreeSet<String> =
         tried.into_iter().chain(EFFECTS_ELSEWHERE.iter().copied()).map(str::to_owned).collect();
-    let all: BTreeSet<String> =
-        leaves()
-            .into_iter()
-            .map(|(path, _)| {
-                let secret = ["auth.api_key.pepper", "tls.public.ticket_key"].into_iter().find(|secret| {
-                    path.strip_prefix(secret).is_some_and(|rest| rest.starts_with('.'))
-                });
-                secret.map_or(path, str::to_owned)
-            })
-            .collect();
+    let all: BTreeSet<String> = leaves()
+        .into_iter()
+        .map(|(path, _)| {
+            let secret = ["auth.api_key.pepper", "tls.public.ticket_key"]
+                .into_iter()
+                .find(|secret| path.strip_prefix(secret).is_some_and(|rest| rest.starts_with('.')));
+            secret.map_or(path, str::to_owned)
+        })
+        .collect();
     assert_eq!(tried, all);
 }
 

@@ -22,7 +22,6 @@ use super::reload::{Fate, Plan, Slot, SlotState, plan};
 use super::start;
 use tracing::Level;
 
-use crate::pipeline::authorize::RoleRules;
 use crate::pipeline::event::Count;
 use crate::pipeline::hub::listen::Change;
 use crate::pipeline::snapshot::{Admission, Listener, Snapshot};
@@ -107,8 +106,6 @@ impl Prepared {
             slots: self.config.listeners.iter().map(Slot::open).collect(),
             files: self.files,
             runtime: self.config.runtime.clone(),
-            native: self.config.native.clone(),
-            roles: self.config.roles.clone(),
             config: self.config,
             materials: self.materials,
             snapshot: self.snapshot,
@@ -129,10 +126,6 @@ pub struct Server {
     files: BTreeMap<usize, SocketFile>,
     /// As the shards were started; a reload changes only `shutdown_grace`.
     runtime: Runtime,
-    /// Built-in tools that are enabled.
-    native: Vec<String>,
-    /// As the policy was compiled from.
-    roles: Vec<RoleRules>,
     /// As it runs.
     pub(super) config: Arc<Config>,
     /// What it names, as it is served.
@@ -176,7 +169,7 @@ impl Server {
         let listeners = place(&self.snapshot.listeners, &plan, &built);
         let generation = self.snapshot.generation + 1;
         let offer = self.kept.offer.clone();
-        offer.enable(&self.native, &config.native).map_err(|problem| vec![problem])?;
+        offer.enable(&self.config.native, &config.native).map_err(|problem| vec![problem])?;
         let identities = Arc::clone(&materials.identities);
         let published =
             build_snapshot(&config, identities, listeners, generation, &self.kept).and_then(|snapshot| {
@@ -186,7 +179,7 @@ impl Server {
             });
         let snapshot = published.inspect_err(|_| {
             // The tools that were enabled before are, so they can be again.
-            let _ = offer.enable(&config.native, &self.native);
+            let _ = offer.enable(&config.native, &self.config.native);
         })?;
         // The shards have it: from here on nothing may fail.
         let names = |indices: &mut dyn Iterator<Item = usize>| -> Vec<String> {
@@ -198,8 +191,6 @@ impl Server {
         self.files.extend(opened.files);
         self.occupy(&plan, &config);
         self.runtime.shutdown_grace = config.runtime.shutdown_grace;
-        self.native.clone_from(&config.native);
-        self.roles.clone_from(&config.roles);
         if let Err(problem) = self.log.reload(&config.log) {
             warnings.push(problem);
         }
@@ -235,7 +226,7 @@ impl Server {
     pub fn follow(&mut self, mut changed: Changed) {
         let registry = self.kept.offer.registry();
         if changed.lists && !Arc::ptr_eq(&registry, &self.snapshot.registry) {
-            match follow_offer(&self.snapshot, &self.roles, registry) {
+            match follow_offer(&self.snapshot, &self.config.roles, registry) {
                 Ok(snapshot) => {
                     if self.fleet.publish(&snapshot, Vec::new(), &[]).is_ok() {
                         self.snapshot = snapshot;

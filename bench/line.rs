@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use mcpring::pipeline::admit::{Buckets, Payer};
 use mcpring::pipeline::authenticate::{Principal, Remembered, authenticate};
-use mcpring::pipeline::authorize::{Policy, Target, authorize};
+use mcpring::pipeline::authorize::{Asker, Judge, Occasion, Policy, Target, authorize};
 use mcpring::pipeline::connection::Connection;
 use mcpring::pipeline::dispatch::{Dispatched, Visitor, dispatch};
 use mcpring::pipeline::envelope::{self, Envelope, Request};
@@ -223,13 +223,21 @@ pub fn envelope() -> Ready {
     })
 }
 
+/// The policy, for that request of somebody's on the first listener.
+fn judge<'a>(snapshot: &'a Snapshot, principal: &'a Principal, request: &'a Request<'a, 'a>) -> Judge<'a> {
+    let listener = snapshot.listeners.first().expect("there is a listener");
+    let asker = Asker { principal, peer: peer().into(), listener, now: Now::default() };
+    snapshot.policy.judge(asker, Occasion::Request(request))
+}
+
 /// Whether the operator may call `echo`.
 pub fn authorization() -> Ready {
     let snapshot = snapshot();
     let principal = operator();
     let request = understood(&snapshot, &principal);
     ready(move || {
-        let target = authorize(&snapshot.policy, &snapshot.registry, principal.roles, black_box(&request));
+        let judge = judge(&snapshot, &principal, &request);
+        let target = authorize(&judge, &snapshot.registry, black_box(&request));
         assert!(black_box(target).is_ok());
     })
 }
@@ -314,7 +322,8 @@ pub fn dispatching() -> Ready {
     let mut desk = Desk::new(snapshot());
     let principal = operator();
     let request = understood(&desk.snapshot, &principal);
-    let target = authorize(&desk.snapshot.policy, &desk.snapshot.registry, principal.roles, &request)
+    let judge = judge(&desk.snapshot, &principal, &request);
+    let target = authorize(&judge, &desk.snapshot.registry, &request)
         .expect("the operator may do everything");
     let connection = desk.connect();
     ready(Dispatch { desk, connection, request, target, principal, outbox: Vec::new() })

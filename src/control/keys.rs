@@ -300,7 +300,7 @@ mod tests {
 
     fn roles() -> Vec<RoleRules> {
         ["reader", "agent"]
-            .map(|name| RoleRules { name: name.to_owned(), allow: Vec::new(), deny: Vec::new() })
+            .map(|name| RoleRules { name: name.to_owned(), ..RoleRules::default() })
             .to_vec()
     }
 

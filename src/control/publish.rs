@@ -16,7 +16,7 @@ use super::keys::{load_keys, no_keys, role_bit};
 use super::offer::Offer;
 use super::problem::{Exit, Problem};
 use crate::pipeline::authenticate::KeyTable;
-use crate::pipeline::authorize::{Policy, RoleRules};
+use crate::pipeline::authorize::{Policy, RoleRules, RuleError, Shows};
 use crate::pipeline::seal::Sealer;
 use crate::pipeline::snapshot::{Listener, Security, Snapshot};
 use crate::tools::{Catalog, Registry};
@@ -241,12 +241,12 @@ fn encode_header_block(preset: HeaderPreset, hsts: Hsts) -> Bytes {
 }
 
 /// Compiles the roles for what is offered.
-fn build_policy(roles: &[RoleRules], registry: &Registry) -> Result<Policy, Vec<Problem>> {
-    Policy::compile(roles, registry).map_err(|error| {
-        let role = roles.get(error.role).map_or("?", |role| role.name.as_str());
-        let what = format!("roles.{role}: pattern \"{}\": {}", error.pattern.escape_debug(), error.reason);
-        vec![Problem::error("E0361", what)]
-    })
+fn build_policy(roles: &[RoleRules], shows: Shows, registry: &Registry) -> Result<Policy, Vec<Problem>> {
+    let compiled = Policy::compile(roles, registry).map_err(|RuleError { role, fault }| {
+        let role = roles.get(role).map_or("?", |role| role.name.as_str());
+        vec![Problem::error("E0361", format!("roles.{role}: {fault}"))]
+    })?;
+    Ok(Policy { shows, ..compiled })
 }
 
 /// The same snapshot with what is offered now.
@@ -255,7 +255,7 @@ pub fn follow_offer(
     roles: &[RoleRules],
     registry: Arc<Registry>,
 ) -> Result<Arc<Snapshot>, Vec<Problem>> {
-    let policy = build_policy(roles, &registry)?;
+    let policy = build_policy(roles, running.policy.shows, &registry)?;
     Ok(Arc::new(Snapshot {
         generation: running.generation + 1,
         modern_ending: running.modern_ending.clone(),
@@ -280,7 +280,7 @@ pub fn build_snapshot(
     kept: &Kept,
 ) -> Result<Arc<Snapshot>, Vec<Problem>> {
     let registry = kept.offer.registry();
-    let policy = build_policy(&config.roles, &registry)?;
+    let policy = build_policy(&config.roles, config.shows, &registry)?;
     Ok(Arc::new(Snapshot {
         generation,
         modern_ending: config.server.modern_ending(),

@@ -100,6 +100,7 @@ counts! {
     EnvelopeRefused "envelope.refused" "Messages refused by JSON, JSON-RPC or MCP rules.",
     AuthorizeAllowed "authorize.allowed" "Calls a role allows.",
     AuthorizeDenied "authorize.denied" "Calls answered 403.",
+    AuthorizeUnreadable "authorize.unreadable" "Requests for which the condition of a role could not be evaluated.",
     DispatchCompleted "dispatch.completed" "Methods that gave a result.",
     DispatchAsked "dispatch.asked" "Calls answered with questions to the client.",
     DispatchInvalid "dispatch.invalid" "Calls whose arguments their schema refuses.",

@@ -9,7 +9,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::pipeline::admit::RateLimit;
-use crate::pipeline::authorize::RoleRules;
+use crate::pipeline::authenticate::grants::Grants;
+use crate::pipeline::authorize::{RoleRules, Shows};
 use crate::pipeline::event::AccessLog;
 use crate::pipeline::snapshot::{Admission, Limits, ListenerLimits, Server, Speech};
 use crate::shard::address::Address;
@@ -38,6 +39,10 @@ pub struct Config {
     pub roles: Vec<RoleRules>,
     /// Indices into `roles` of a caller without a credential.
     pub anonymous_roles: Vec<usize>,
+    /// Roles that names, scopes and subjects give.
+    pub grants: Grants,
+    /// What lists show.
+    pub shows: Shows,
     /// Token buckets.
     pub rate_limits: Vec<RateLimit>,
     /// Names of native tools that are served.

@@ -179,7 +179,7 @@ impl Connection {
         turn: &mut Turn<'_>,
     ) -> Result<Principal, Unknown> {
         let channel = self.channel.as_mut().ok_or(Unknown::Missing)?;
-        if !channel.is_entitled(listener, turn) {
+        if !channel.is_entitled(self.peer, listener, turn) {
             return Err(Unknown::Expired);
         }
         // Who began without a name may still give one, as long as nothing is its own.

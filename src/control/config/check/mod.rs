@@ -21,6 +21,7 @@ use super::problem::Code;
 use super::raw;
 use super::report::{Report, child};
 use super::settings::quoted;
+use crate::pipeline::authorize::Shows;
 use crate::pipeline::snapshot::Server;
 use listeners::Surroundings;
 
@@ -39,6 +40,7 @@ pub(super) fn check(raw: raw::File, file: Option<PathBuf>, report: &mut Report) 
     let roles = check.roles(raw.roles, &native);
     let stdio = listeners.stdio.take().map(|table| check.stdio_roles(table, &roles));
     let anonymous_roles = check.anonymous_roles(&raw.rbac.anonymous_roles, &roles, &listeners);
+    let grants = check.grants(&raw.rbac, &roles);
     let unused: Vec<_> =
         tls.iter().enumerate().filter(|(index, _)| !listeners.uses_profile(*index)).collect();
     for (_, profile) in unused {
@@ -62,6 +64,8 @@ pub(super) fn check(raw: raw::File, file: Option<PathBuf>, report: &mut Report) 
         api_key,
         roles,
         anonymous_roles,
+        grants,
+        shows: if raw.rbac.filter_lists { Shows::Usable } else { Shows::All },
         rate_limits: check.rate_limits(raw.rate_limits),
         native,
         log: check.log(raw.log),

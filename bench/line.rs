@@ -13,7 +13,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use mcpring::pipeline::admit::{Buckets, Payer};
-use mcpring::pipeline::authenticate::{Principal, Remembered, authenticate};
+use mcpring::pipeline::authenticate::{Facts, Method, Principal, Remembered, authenticate};
 use mcpring::pipeline::authorize::{Asker, Judge, Occasion, Policy, Target, authorize};
 use mcpring::pipeline::connection::Connection;
 use mcpring::pipeline::dispatch::{Dispatched, Visitor, dispatch};
@@ -130,7 +130,8 @@ fn sessions<'s>(snapshot: &'s Snapshot, spent: &'s Spent) -> Sessions<'s> {
 }
 
 fn operator() -> Principal {
-    Principal { id: "operator".into(), roles: 1, expires_at_s: u64::MAX }
+    let facts = Arc::new(Facts::of(Method::ApiKey));
+    Principal { id: "operator".into(), roles: 1, expires_at_s: u64::MAX, facts }
 }
 
 /// Finds the end of the head, decodes it, judges it.
@@ -323,8 +324,8 @@ pub fn dispatching() -> Ready {
     let principal = operator();
     let request = understood(&desk.snapshot, &principal);
     let judge = judge(&desk.snapshot, &principal, &request);
-    let target = authorize(&judge, &desk.snapshot.registry, &request)
-        .expect("the operator may do everything");
+    let target =
+        authorize(&judge, &desk.snapshot.registry, &request).expect("the operator may do everything");
     let connection = desk.connect();
     ready(Dispatch { desk, connection, request, target, principal, outbox: Vec::new() })
 }

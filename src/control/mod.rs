@@ -23,4 +23,5 @@ pub mod banner;
 pub mod problem;
 pub mod holder;
 pub mod files;
+pub mod fetch;
 pub mod moment;

@@ -15,7 +15,7 @@ use super::inherited::Passed;
 use super::keys::{load_keys, no_keys, role_bit};
 use super::offer::Offer;
 use super::problem::{Exit, Problem};
-use crate::pipeline::authenticate::KeyTable;
+use crate::pipeline::authenticate::Identities;
 use crate::pipeline::authorize::{Policy, RoleRules, RuleError, Shows};
 use crate::pipeline::seal::Sealer;
 use crate::pipeline::snapshot::{Listener, Security, Snapshot};
@@ -57,8 +57,8 @@ impl Kept {
 pub struct Materials {
     /// By the index of the TLS profile.
     pub tls: Vec<Arc<ServerConfig>>,
-    /// API keys.
-    pub keys: KeyTable,
+    /// Everybody who may be known.
+    pub identities: Identities,
     /// What the banner tells of the certificates.
     pub certificates: Vec<CertificateFact>,
 }
@@ -93,19 +93,23 @@ pub fn load_materials(config: &Config, kept: &mut Kept, now_s: i64) -> Result<Ma
             Err(problem) => problems.push(problem),
         }
     }
-    let anonymous = role_bits(&config.anonymous_roles);
-    let keys = match &config.api_key {
-        Some(settings) => load_keys(settings, &config.roles, anonymous),
-        None => Ok(no_keys(anonymous)),
-    };
-    match keys {
-        Ok(keys) if problems.is_empty() => Ok(Materials { tls, keys, certificates }),
+    match load_identities(config) {
+        Ok(identities) if problems.is_empty() => Ok(Materials { tls, identities, certificates }),
         Ok(_) => Err(problems),
         Err(found) => {
             problems.extend(found);
             Err(problems)
         }
     }
+}
+
+/// Everybody who may be known. All problems are listed.
+fn load_identities(config: &Config) -> Result<Identities, Vec<Problem>> {
+    let keys = match &config.api_key {
+        Some(settings) => load_keys(settings, &config.roles, &config.grants)?,
+        None => no_keys(),
+    };
+    Ok(Identities::build(keys, role_bits(&config.anonymous_roles)))
 }
 
 /// What a start would stumble over in what a configuration names, each with its setting: certificates, keys, tools.
@@ -127,8 +131,7 @@ pub fn inspect(config: &Config, offered: &Registry, now_s: i64) -> Vec<(String, 
         }
     }
     if let Some(settings) = &config.api_key {
-        let problems =
-            load_keys(settings, &config.roles, role_bits(&config.anonymous_roles)).err().unwrap_or_default();
+        let problems = load_keys(settings, &config.roles, &config.grants).err().unwrap_or_default();
         let setting = || "auth.api_key.keys_file".to_owned();
         found.extend(problems.into_iter().map(|problem| (setting(), problem)));
     }
@@ -193,6 +196,7 @@ fn build_listener(
         hostnames: listener.hostnames.clone(),
         origins: listener.origins.clone(),
         admission: listener.admission.clone(),
+        methods: listener.methods.clone(),
         key_header: key_header.to_owned(),
         header_block: encode_header_block(listener.headers, over_tls),
     }
@@ -242,11 +246,12 @@ fn encode_header_block(preset: HeaderPreset, hsts: Hsts) -> Bytes {
 
 /// Compiles the roles for what is offered.
 fn build_policy(roles: &[RoleRules], shows: Shows, registry: &Registry) -> Result<Policy, Vec<Problem>> {
-    let compiled = Policy::compile(roles, registry).map_err(|RuleError { role, fault }| {
+    let mut policy = Policy::compile(roles, registry).map_err(|RuleError { role, fault }| {
         let role = roles.get(role).map_or("?", |role| role.name.as_str());
         vec![Problem::error("E0361", format!("roles.{role}: {fault}"))]
     })?;
-    Ok(Policy { shows, ..compiled })
+    policy.shows = shows;
+    Ok(policy)
 }
 
 /// The same snapshot with what is offered now.
@@ -262,7 +267,7 @@ pub fn follow_offer(
         server: running.server.clone(),
         limits: running.limits.clone(),
         listeners: running.listeners.clone(),
-        keys: Arc::clone(&running.keys),
+        identities: Arc::clone(&running.identities),
         policy,
         rate_limits: running.rate_limits.clone(),
         registry,
@@ -274,7 +279,7 @@ pub fn follow_offer(
 /// Puts everything together. `listeners` are by the index that connections remember.
 pub fn build_snapshot(
     config: &Config,
-    keys: KeyTable,
+    identities: Identities,
     listeners: Vec<Arc<Listener>>,
     generation: u64,
     kept: &Kept,
@@ -287,7 +292,7 @@ pub fn build_snapshot(
         server: config.server.clone(),
         limits: config.limits.clone(),
         listeners,
-        keys: Arc::new(keys),
+        identities: Arc::new(identities),
         policy,
         rate_limits: config.rate_limits.clone(),
         registry,

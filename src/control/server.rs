@@ -24,7 +24,7 @@ use tracing::Level;
 use crate::pipeline::authorize::RoleRules;
 use crate::pipeline::event::Count;
 use crate::pipeline::hub::listen::Change;
-use crate::pipeline::snapshot::{Admission, Listener, Security, Snapshot};
+use crate::pipeline::snapshot::{Admission, Listener, Snapshot};
 use crate::shard::address::Address;
 use crate::shard::driver::Driver;
 use crate::shard::fleet::{Fleet, MailboxFull, Socket};
@@ -67,9 +67,9 @@ impl Prepared {
         let indices: Vec<(usize, usize)> = (0..config.listeners.len()).map(|index| (index, index)).collect();
         let Opened { addresses, sockets, files } = open(&config, &indices, &kept.passed, shards)?;
         let listeners = build_listeners(&config, &materials.tls, hsts);
-        warm_first(&listeners)?;
+        warm::warm_first(&listeners)?;
         kept.offer.enable(&[], &config.native).map_err(|problem| vec![problem])?;
-        let snapshot = build_snapshot(&config, materials.keys, listeners, 1, &kept)?;
+        let snapshot = build_snapshot(&config, materials.identities, listeners, 1, &kept)?;
         let sockets = start::share_out(sockets, shards);
         let certificates = materials.certificates;
         Ok(Self {
@@ -162,13 +162,13 @@ impl Server {
         let shards = self.runtime.cpus.len();
         let opened = open(&config, &added(&plan), &self.kept.passed, shards)?;
         let built = build_listeners(&config, &materials.tls, self.hsts);
-        warm_first(&built)?;
+        warm::warm_first(&built)?;
         let listeners = place(&self.snapshot.listeners, &plan, &built);
         let generation = self.snapshot.generation + 1;
         let offer = self.kept.offer.clone();
         offer.enable(&self.native, &config.native).map_err(|problem| vec![problem])?;
-        let published =
-            build_snapshot(&config, materials.keys, listeners, generation, &self.kept).and_then(|snapshot| {
+        let published = build_snapshot(&config, materials.identities, listeners, generation, &self.kept)
+            .and_then(|snapshot| {
                 let sockets = start::share_out(opened.sockets, shards);
                 self.fleet.publish(&snapshot, sockets, &plan.closed).map_err(mailbox_full)?;
                 Ok(snapshot)
@@ -352,19 +352,6 @@ fn place(running: &[Arc<Listener>], plan: &Plan, built: &[Arc<Listener>]) -> Vec
     listeners
 }
 
-/// Runs a first handshake on every TLS configuration, which also shows that each can complete one.
-fn warm_first(listeners: &[Arc<Listener>]) -> Result<(), Vec<Problem>> {
-    for listener in listeners {
-        if let Security::Tls(config) = &listener.security {
-            warm::warm_up(config).map_err(|error| {
-                let what = format!("listener `{}` cannot complete a TLS handshake: {error}", listener.name);
-                vec![Problem::error("E0315", what)]
-            })?;
-        }
-    }
-    Ok(())
-}
-
 fn bound_connections(config: &mut Config, usable: u64) -> Option<Problem> {
     let (bounded, warning) = start::bound_connections(config.limits.connections_max, usable);
     config.limits.connections_max = bounded;
@@ -379,6 +366,7 @@ mod tests {
     use super::super::dev::tests::config;
     use super::super::keys::no_keys;
     use super::*;
+    use crate::pipeline::authenticate::Identities;
     use crate::tools::{Catalog, Registry};
 
     /// A development configuration without TLS, with these listeners: a name and an address each.
@@ -397,7 +385,11 @@ mod tests {
     }
 
     fn launch(config: Config) -> (Server, Vec<SocketAddr>) {
-        let materials = Materials { tls: Vec::new(), keys: no_keys(0), certificates: Vec::new() };
+        let materials = Materials {
+            tls: Vec::new(),
+            identities: Identities::build(no_keys(), 0),
+            certificates: Vec::new(),
+        };
         let prepared = Prepared::build(
             config,
             materials,

@@ -93,11 +93,7 @@ pub fn refuse_alone(config: &Config) -> Result<(), Finding> {
 }
 
 fn listener(stdio: &Stdio) -> Listener {
-    let principal = Principal {
-        id: stdio.principal.as_str().into(),
-        roles: role_bits(&stdio.roles),
-        expires_at_s: u64::MAX,
-    };
+    let principal = Principal::resident(&stdio.principal, role_bits(&stdio.roles));
     Listener {
         name: stdio.name.clone(),
         address: Address::Streams,
@@ -109,6 +105,7 @@ fn listener(stdio: &Stdio) -> Listener {
         hostnames: Vec::new(),
         origins: Vec::new(),
         admission: Admission::Resident(principal),
+        methods: Vec::new(),
         headers: HeaderPreset::None,
     }
 }

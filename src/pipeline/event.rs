@@ -94,6 +94,8 @@ counts! {
     AuthenticateAccepted "authenticate.accepted" "Credentials that named a principal.",
     AuthenticateAnonymous "authenticate.anonymous" "Requests without a credential where that is allowed.",
     AuthenticateRefused "authenticate.refused" "Requests answered 401.",
+    AuthenticateHeldOff "authenticate.held_off" "Credentials not looked at because too many of their address did not hold.",
+    AuthenticateBlocked "authenticate.blocked" "Addresses blocked for a time.",
     AdmitAccepted "admit.accepted" "Requests that had a token in every bucket.",
     AdmitRefused "admit.refused" "Requests answered 429.",
     EnvelopeDecoded "envelope.decoded" "Messages read.",

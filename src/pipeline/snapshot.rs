@@ -9,9 +9,10 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::admit::RateLimit;
-use super::authenticate::{KeyTable, Principal};
+use super::authenticate::{Identities, Method, Principal};
 use super::authorize::Policy;
 use super::event::AccessLog;
+use super::failing::FailureRules;
 use super::seal::Sealer;
 use crate::tools::Registry;
 use crate::wire::json::encode::encode_str;
@@ -29,8 +30,8 @@ pub struct Snapshot {
     pub limits: Limits,
     /// The listeners by index; a connection remembers its index for life, so a reload only appends.
     pub listeners: Vec<Arc<Listener>>,
-    /// API keys as HMACs.
-    pub keys: Arc<KeyTable>,
+    /// Everybody who may be known.
+    pub identities: Arc<Identities>,
     /// Roles, compiled.
     pub policy: Policy,
     /// Token buckets that every request must pass.
@@ -126,6 +127,8 @@ pub struct Limits {
     pub task_ttl: Duration,
     /// Entries of one page of a list.
     pub page_size: usize,
+    /// When an address that shows credentials which do not hold is slowed and blocked.
+    pub failures: FailureRules,
 }
 
 /// What happens to a reader whose stream has dropped messages before it fetched them.
@@ -171,10 +174,19 @@ pub struct Listener {
     pub origins: Vec<String>,
     /// Who may call.
     pub admission: Admission,
+    /// How a caller may prove who it is, in the order in which it is tried.
+    pub methods: Vec<Method>,
     /// The header that may carry an API key beside `Authorization: Bearer`, lower case.
     pub key_header: String,
     /// Security header lines for every response, each ending in CRLF, made once.
     pub header_block: Bytes,
+}
+
+impl Listener {
+    /// Whether a caller may prove in this way who it is.
+    pub fn accepts(&self, method: Method) -> bool {
+        self.methods.contains(&method)
+    }
 }
 
 /// What is spoken on a listener: how messages are found in its bytes.

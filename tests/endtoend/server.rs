@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use mcpring::pipeline::authenticate::KeyTable;
+use mcpring::pipeline::authenticate::keys::KeyTable;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 

@@ -1,8 +1,6 @@
 //! Connections that carry everything: both eras over lines, prefixed messages, WebSocket frames and the pair of 2024-11-05.
 //! Next: `pipes`, what is so without headers; `websockets`; `feeds`.
 
-use std::sync::Arc;
-
 use serde_json::json;
 
 use crate::client::answering;
@@ -248,8 +246,7 @@ fn whoever_is_let_in_may_be_sent_away_or_may_less_after_a_reload() {
         let gone = serving(kind, &all, |snapshot| {
             snapshot.generation = 2;
             let keys = vec![crate::fixture::key("reader", READER_KEY, 2)];
-            snapshot.keys =
-                Arc::new(mcpring::pipeline::authenticate::KeyTable::build(crate::fixture::PEPPER, keys, 0));
+            snapshot.identities = crate::fixture::identities(keys, 0);
         });
         talk.shards.reload(&gone);
         assert!(talk.is_over());
@@ -258,8 +255,7 @@ fn whoever_is_let_in_may_be_sent_away_or_may_less_after_a_reload() {
         let less = serving(kind, &all, |snapshot| {
             snapshot.generation = 2;
             let keys = vec![crate::fixture::key("operator", KEY, 2)];
-            snapshot.keys =
-                Arc::new(mcpring::pipeline::authenticate::KeyTable::build(crate::fixture::PEPPER, keys, 0));
+            snapshot.identities = crate::fixture::identities(keys, 0);
         });
         talk.shards.reload(&less);
         assert_eq!(reason(&talk.say(&call(2, "echo", json!({"message": "a"}), None))[0]), "forbidden");

@@ -251,8 +251,7 @@ fn a_caller_without_a_credential_is_let_in_only_where_the_listener_says_so() {
     let snapshot = snapshot_with(Security::Plain, |snapshot| {
         let listener = std::sync::Arc::get_mut(&mut snapshot.listeners[0]).unwrap();
         listener.admission = Admission::AnonymousAllowed;
-        snapshot.keys =
-            mcpring::pipeline::authenticate::KeyTable::build(crate::fixture::PEPPER, vec![], 1).into();
+        snapshot.identities = crate::fixture::identities(vec![], 1);
     });
     let mut desk = Desk::new(snapshot);
     let mut connection = desk.connect();
@@ -309,8 +308,7 @@ fn a_reload_in_the_middle_of_a_body_is_the_snapshot_the_message_is_judged_by() {
     assert!(desk.feed(&mut connection, one).is_empty());
     desk.snapshot = snapshot_with(Security::Plain, |snapshot| {
         snapshot.generation = 2;
-        snapshot.keys =
-            mcpring::pipeline::authenticate::KeyTable::build(crate::fixture::PEPPER, vec![], 0).into();
+        snapshot.identities = crate::fixture::identities(vec![], 0);
     });
     assert_eq!(answers(&desk.feed(&mut connection, two))[0].status, 401);
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use mcpring::pipeline::authenticate::KeyTable;
 use mcpring::pipeline::authorize::Policy;
 use mcpring::pipeline::snapshot::{Security, Snapshot};
 use mcpring::tools::demo::demo_tool;
@@ -19,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::client::OTHER_KEY;
-use crate::fixture::{KEY, PEPPER, READER_KEY, key, role, snapshot_with};
+use crate::fixture::{KEY, READER_KEY, identities, key, role, snapshot_with};
 
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct Nothing {}
@@ -70,7 +69,7 @@ pub(crate) fn snapshot_of(catalog: &Catalog, change: impl FnOnce(&mut Snapshot))
         snapshot.policy = Policy::compile(&[role("all", &["**"]), reader], &registry).expect("good patterns");
         snapshot.registry = registry;
         let keys = vec![key("operator", KEY, 1), key("reader", READER_KEY, 2), key("other", OTHER_KEY, 1)];
-        snapshot.keys = Arc::new(KeyTable::build(PEPPER, keys, 0));
+        snapshot.identities = identities(keys, 0);
         change(snapshot);
     })
 }

@@ -6,7 +6,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcpring::pipeline::authenticate::KeyTable;
 use mcpring::pipeline::authorize::Policy;
 use mcpring::pipeline::connection::{Connection, Directive};
 use mcpring::pipeline::hub::listen::{Change, Lists};
@@ -17,7 +16,7 @@ use mcpring::pipeline::turn::Turn;
 
 use crate::asking::{self, URI};
 use crate::chance::Chance;
-use crate::fixture::{Desk, PEPPER, key, role, snapshot_with};
+use crate::fixture::{Desk, identities, key, role, snapshot_with};
 use crate::ledger::Shared;
 use crate::line::Line;
 use crate::reader::{Known, Purpose, Session, Told};
@@ -46,7 +45,7 @@ fn publish(chance: &mut Chance, ledger: &Shared) -> Arc<Snapshot> {
         let registry = asking::tools(ledger);
         snapshot.policy = Policy::compile(&[role("all", &["**"])], &registry).unwrap();
         snapshot.registry = Arc::new(registry);
-        snapshot.keys = Arc::new(KeyTable::build(PEPPER, vec![key(ALL, ALL, 1)], 0));
+        snapshot.identities = identities(vec![key(ALL, ALL, 1)], 0);
         let limits = &mut snapshot.limits;
         limits.header_timeout = Duration::from_secs(600);
         limits.body_timeout = Duration::from_secs(600);

@@ -8,7 +8,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcpring::pipeline::authenticate::KeyTable;
 use mcpring::pipeline::authorize::Policy;
 use mcpring::pipeline::connection::{Connection, Directive};
 use mcpring::pipeline::hub::listen::{Change, Lists};
@@ -21,7 +20,7 @@ use crate::asking::{self, URI};
 use crate::chance::Chance;
 use crate::client::{Authority, Client};
 use crate::fixture::carried::{Cut, all_transports, frame, opening};
-use crate::fixture::{Desk, KEY, PEPPER, key, listener, role, snapshot_with};
+use crate::fixture::{Desk, KEY, identities, key, listener, role, snapshot_with};
 use crate::heard::{Cancelled, Heard};
 use crate::ledger::Shared;
 use crate::line::Line;
@@ -83,7 +82,7 @@ fn publish(
         if generation % 2 == 1 {
             keys.push(key(SOMETIMES, SOMETIMES, 1));
         }
-        snapshot.keys = Arc::new(KeyTable::build(PEPPER, keys, 0));
+        snapshot.identities = identities(keys, 0);
         let limits = &mut snapshot.limits;
         limits.header_timeout = Duration::from_secs(600);
         limits.body_timeout = Duration::from_secs(600);

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mcpring::pipeline::admit::{RateKey, RateLimit};
-use mcpring::pipeline::authenticate::KeyTable;
 use mcpring::pipeline::authorize::Policy;
 use mcpring::pipeline::buffers::LARGE_READ_BYTES;
 use mcpring::pipeline::connection::{Connection, Directive};
@@ -18,7 +17,7 @@ use rustls::client::ClientConfig;
 
 use crate::chance::Chance;
 use crate::client::{Authority, Client};
-use crate::fixture::{Desk, PEPPER, key, listener, rate, role, snapshot_with};
+use crate::fixture::{Desk, identities, key, listener, rate, role, snapshot_with};
 use crate::ledger::{Shared, registry};
 use crate::peer::{Excuse, Peer};
 use crate::script::{ALL, Expect, KeyWas, MARK, Request, SOMETIMES};
@@ -64,7 +63,7 @@ fn publish(
             keys.push(key(SOMETIMES, SOMETIMES, bit("all")));
         }
         snapshot.policy = Policy::compile(&roles, &snapshot.registry).unwrap();
-        snapshot.keys = Arc::new(KeyTable::build(PEPPER, keys, 0));
+        snapshot.identities = identities(keys, 0);
         snapshot.rate_limits = rate_limits;
         let limits = &mut snapshot.limits;
         limits.header_timeout = Duration::from_millis(HEADER_TIMEOUT_MS);

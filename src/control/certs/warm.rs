@@ -13,6 +13,22 @@ use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signat
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, Error, ServerConfig, ServerConnection, SignatureScheme};
 
+use super::super::problem::Problem;
+use crate::pipeline::snapshot::{Listener, Security};
+
+/// Runs a first handshake on every TLS configuration, which also shows that each can complete one.
+pub fn warm_first(listeners: &[Arc<Listener>]) -> Result<(), Vec<Problem>> {
+    for listener in listeners {
+        if let Security::Tls(config) = &listener.security {
+            warm_up(config).map_err(|error| {
+                let what = format!("listener `{}` cannot complete a TLS handshake: {error}", listener.name);
+                vec![Problem::error("E0315", what)]
+            })?;
+        }
+    }
+    Ok(())
+}
+
 /// A thread that gathers entropy; whoever drops this waits for its end.
 // aws-lc takes its source of seeds down when the process exits, and a thread that draws from it then aborts the process:
 // a start that ended within those 21 ms would die of SIGABRT instead of its exit code.

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::pipeline::admit::RateLimit;
+use crate::pipeline::authenticate::Method;
 use crate::pipeline::authenticate::grants::Grants;
 use crate::pipeline::authorize::{RoleRules, Shows};
 use crate::pipeline::event::AccessLog;
@@ -112,6 +113,8 @@ pub struct Listener {
     pub origins: Vec<String>,
     /// Who may call.
     pub admission: Admission,
+    /// How a caller may prove who it is, in the order in which it is tried.
+    pub methods: Vec<Method>,
     /// Security header preset.
     pub headers: HeaderPreset,
 }
@@ -226,6 +229,8 @@ pub struct ApiKeys {
     pub header: String,
     /// Where the pepper is.
     pub pepper: SecretSource,
+    /// What new keys begin with.
+    pub prefix: String,
     /// TOML file with `[[keys]]`.
     pub keys_file: PathBuf,
 }

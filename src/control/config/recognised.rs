@@ -57,7 +57,6 @@ const NOT_READ: &[(&str, &str, &str)] = &[
     ("auth.protected_resource_metadata", LATER, REMOVE),
     ("auth.jwt", LATER, "use [auth.api_key]"),
     ("auth.mtls", LATER, "use [auth.api_key]"),
-    ("auth.api_key.prefix", "a key is found by its HMAC, whatever its prefix", REMOVE),
     ("rate_limits.*.tools", LATER, REMOVE),
     ("rate_limits.*.scope", "every limit holds for this process", REMOVE),
     ("rate_limit_response", "a limited request is answered with 429 and Retry-After", REMOVE),

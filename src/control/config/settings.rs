@@ -189,7 +189,10 @@ impl Shape {
     pub(super) fn inner(&self) -> &[Setting] {
         match self {
             Self::Table { settings, .. } => settings,
-            Self::Named(inner) | Self::Keyed(inner) | Self::List { items: inner, .. } | Self::WordOr(_, inner) => inner.inner(),
+            Self::Named(inner)
+            | Self::Keyed(inner)
+            | Self::List { items: inner, .. }
+            | Self::WordOr(_, inner) => inner.inner(),
             Self::Boolean
             | Self::Integer { .. }
             | Self::Text { .. }
@@ -209,9 +212,11 @@ impl Shape {
             Self::Size { min, max } => span(min, max),
             Self::Words(words) => words.iter().map(|word| quoted(&word.word)).collect::<Vec<_>>().join(", "),
             Self::WordOr(word, other) => format!("{}, or {}", quoted(word), other.range()),
-            Self::Text { chars_min: 0, .. } | Self::Boolean | Self::Table { .. } | Self::Named(_) | Self::Keyed(_) => {
-                String::new()
-            }
+            Self::Text { chars_min: 0, .. }
+            | Self::Boolean
+            | Self::Table { .. }
+            | Self::Named(_)
+            | Self::Keyed(_) => String::new(),
             Self::Text { chars_min, chars_max } => format!("{} characters", span(chars_min, chars_max)),
             Self::List { items, items_min: 0, .. } => items.range(),
             Self::List { items_min, items_max, .. } => format!("{} entries", span(items_min, items_max)),

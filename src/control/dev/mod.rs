@@ -21,6 +21,7 @@ use super::options::DevOptions;
 use super::problem::{Exit, Problem};
 use super::process::{Hangup, Start, refuse, serve};
 use super::publish::{Hsts, Kept, Materials, fact};
+use crate::pipeline::authenticate::Identities;
 use settings::build_config;
 use told::{Told, announce};
 
@@ -68,7 +69,7 @@ fn prepare(options: &DevOptions, product: &Product, began: Instant) -> Result<(S
         tcp: addresses.tcp,
         program: std::env::args_os().next().map_or_else(|| PathBuf::from("mcpring"), PathBuf::from),
     };
-    let materials = Materials { tls: vec![tls], keys: table, certificates };
+    let materials = Materials { tls: vec![tls], identities: Identities::build(table, 0), certificates };
     let start =
         Start { began, config, materials, kept, hsts: Hsts::Omitted, hangup: Hangup::Drain, client: None };
     Ok((start, told))

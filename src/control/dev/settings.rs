@@ -15,6 +15,7 @@ use super::super::config::default_limits;
 use super::super::options::{DevOptions, Format, Shards};
 use super::{Addresses, PATH};
 use crate::pipeline::admit::{RateKey, RateLimit};
+use crate::pipeline::authenticate::Method;
 use crate::pipeline::authenticate::grants::Grants;
 use crate::pipeline::authorize::{RoleRules, Shows};
 use crate::pipeline::event::AccessLog;
@@ -45,6 +46,7 @@ pub(super) fn build_config(options: &DevOptions, addresses: &Addresses) -> Confi
         hostnames: ["localhost", "127.0.0.1", "::1", "[::1]"].map(str::to_owned).to_vec(),
         origins: Vec::new(),
         admission: Admission::Authenticated,
+        methods: vec![Method::ApiKey],
         headers: HeaderPreset::Strict,
     };
     let http = addresses.http.iter().zip(["dev", "dev6"]);

@@ -10,6 +10,7 @@ use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValu
 use cel::objects::Key;
 use cel::parser::{Expression, PrattParser};
 use cel::{Context, Env, Value as CelValue};
+use serde_json::Value as Json;
 
 use crate::pipeline::authenticate::Principal;
 use crate::pipeline::peer::Peer;
@@ -39,8 +40,31 @@ const VARIABLES: [(&str, &[&str]); 5] = [
 
 /// What may be called: nothing whose cost or result grows beyond what it is given.
 const FUNCTIONS: [&str; 25] = [
-    "_?_:_", "_&&_", "_||_", "!_", "_-_", "_*_", "_/_", "_%_", "-_", "_==_", "_!=_", "_>=_", "_<=_", "_>_", "_<_",
-    "_[_]", "@in", "@not_strictly_false", "size", "contains", "startsWith", "endsWith", "int", "double", "string",
+    "_?_:_",
+    "_&&_",
+    "_||_",
+    "!_",
+    "_-_",
+    "_*_",
+    "_/_",
+    "_%_",
+    "-_",
+    "_==_",
+    "_!=_",
+    "_>=_",
+    "_<=_",
+    "_>_",
+    "_<_",
+    "_[_]",
+    "@in",
+    "@not_strictly_false",
+    "size",
+    "contains",
+    "startsWith",
+    "endsWith",
+    "int",
+    "double",
+    "string",
 ];
 
 /// What is wrong with a condition.
@@ -158,12 +182,18 @@ impl Condition {
             context.add_variable_from_value("request", map(request.map(|(key, text)| (key, text.into()))));
         }
         if self.reads.has("principal") {
-            let scopes: Vec<CelValue> = Vec::new();
+            let scopes: Vec<CelValue> =
+                principal.facts.scopes.iter().map(|scope| scope.as_str().into()).collect();
             let principal = [("id", CelValue::from(&*principal.id)), ("scopes", CelValue::from(scopes))];
             context.add_variable_from_value("principal", map(principal));
         }
         if self.reads.has("claims") {
-            context.add_variable_from_value("claims", map([]));
+            let mut room = Room { nodes: SHOWN_NODES_MAX, bytes: SHOWN_BYTES_MAX };
+            let claims = match &principal.facts.claims {
+                Json::Null => map([]),
+                claims => room.show_claims(claims)?,
+            };
+            context.add_variable_from_value("claims", claims);
         }
         if self.reads.has("arguments") {
             let mut room = Room { nodes: SHOWN_NODES_MAX, bytes: SHOWN_BYTES_MAX };
@@ -372,6 +402,33 @@ impl Room {
         self.nodes = self.nodes.checked_sub(1)?;
         self.bytes = self.bytes.checked_sub(text.len())?;
         Some(())
+    }
+
+    /// The claims of a token as conditions see them; none when they are too large.
+    fn show_claims(&mut self, value: &Json) -> Option<CelValue> {
+        self.take(value.as_str().unwrap_or_default())?;
+        Some(match value {
+            Json::Null => CelValue::Null,
+            Json::Bool(truth) => CelValue::Bool(*truth),
+            Json::Number(number) => match (number.as_i64(), number.as_u64()) {
+                (Some(small), _) => CelValue::Int(small),
+                (None, Some(large)) => CelValue::UInt(large),
+                (None, None) => CelValue::Float(number.as_f64()?),
+            },
+            Json::String(text) => CelValue::from(text.as_str()),
+            Json::Array(elements) => {
+                let shown = elements.iter().map(|element| self.show_claims(element));
+                CelValue::from(shown.collect::<Option<Vec<CelValue>>>()?)
+            }
+            Json::Object(members) => {
+                let mut shown = std::collections::HashMap::new();
+                for (key, member) in members {
+                    self.take(key)?;
+                    shown.insert(Key::from(key.as_str()), self.show_claims(member)?);
+                }
+                CelValue::from(shown)
+            }
+        })
     }
 
     /// A value as conditions see it; none when it is too large, or says the same thing twice.

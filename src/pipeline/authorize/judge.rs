@@ -62,7 +62,14 @@ struct Read {
 impl Policy {
     /// The policy, for that caller on that occasion.
     pub fn judge<'a>(&'a self, asker: Asker<'a>, occasion: Occasion<'a>) -> Judge<'a> {
-        Judge { policy: self, roles: asker.principal.roles, asker, occasion, read: Cell::default(), met_unreadable: Cell::default() }
+        Judge {
+            policy: self,
+            roles: asker.principal.roles,
+            asker,
+            occasion,
+            read: Cell::default(),
+            met_unreadable: Cell::default(),
+        }
     }
 }
 
@@ -143,7 +150,15 @@ impl Judge<'_> {
                 let name = request.method.named_by().and_then(member).and_then(Value::as_str);
                 let arguments = Some(member("arguments"));
                 let name = name.unwrap_or_default();
-                Circumstances { method: request.method.name(), name, arguments, principal, peer, listener, now }
+                Circumstances {
+                    method: request.method.name(),
+                    name,
+                    arguments,
+                    principal,
+                    peer,
+                    listener,
+                    now,
+                }
             }
             Occasion::Prospect => {
                 Circumstances { method: method.name(), name, arguments: None, principal, peer, listener, now }

@@ -6,6 +6,8 @@ mod condition;
 mod judge;
 mod pattern;
 mod policy;
+#[cfg(test)]
+mod tests;
 
 use super::envelope::Request;
 use super::respond::Refusal;

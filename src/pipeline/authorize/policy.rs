@@ -159,9 +159,8 @@ impl Policy {
             let Some(role) = self.roles.get(at) else { continue };
             let own = 1 << at;
             let inherited = self.of(role.inherits);
-            let (reach, sure) = inherited.fold((own, own), |(reach, sure), other| {
-                (reach | other.reach, sure | other.sure)
-            });
+            let (reach, sure) =
+                inherited.fold((own, own), |(reach, sure), other| (reach | other.reach, sure | other.sure));
             let is_sure = role.condition.is_none();
             if let Some(role) = self.roles.get_mut(at) {
                 role.reach = reach;
@@ -187,9 +186,12 @@ impl Policy {
     /// What is held by who has `roles`, when only roles in `open` can be held.
     pub(super) fn held(&self, roles: u64, open: u64) -> u64 {
         let heirs = self.order.iter().filter_map(|at| Some((*at, self.roles.get(*at)?)));
-        heirs.fold(roles & open, |held, (at, role)| {
-            if held >> at & 1 == 1 { held | role.inherits & open } else { held }
-        })
+        heirs.fold(
+            roles & open,
+            |held, (at, role)| {
+                if held >> at & 1 == 1 { held | role.inherits & open } else { held }
+            },
+        )
     }
 
     /// The roles of `bits` with their conditions.

@@ -201,7 +201,7 @@ impl Channel {
     pub(super) fn is_entitled(&mut self, peer: Peer, listener: &Listener, turn: &mut Turn<'_>) -> bool {
         let Some(principal) = &self.principal else { return true };
         if self.generation != turn.snapshot.generation {
-            let Some(found) = turn.snapshot.keys.find_again(principal, listener, turn.now) else {
+            let Some(found) = turn.snapshot.identities.find_again(principal, listener, turn.now) else {
                 return false;
             };
             let asker = Asker { principal: &found, peer, listener, now: turn.now };

@@ -9,7 +9,7 @@ use super::request::Denial;
 use super::timing::Wait;
 use super::{Connection, Drain, listener_of};
 use crate::pipeline::admit::Payer;
-use crate::pipeline::authenticate::{Principal, Unknown, identify};
+use crate::pipeline::authenticate::{Method, Principal, Unknown};
 use crate::pipeline::event::{Count, Outcome, Stage};
 use crate::pipeline::framing::messages::{Found, Messages};
 use crate::pipeline::framing::{Caller, Framing};
@@ -183,7 +183,7 @@ impl Connection {
             return Err(Unknown::Expired);
         }
         // Who began without a name may still give one, as long as nothing is its own.
-        let is_nobody = |principal: &Principal| turn.snapshot.keys.is_anonymous(principal);
+        let is_nobody = |principal: &Principal| principal.facts.method == Method::Anonymous;
         let is_free = channel.session.is_none() && !channel.is_waiting();
         if let Some(principal) = channel.principal.as_ref().filter(|known| !(is_free && is_nobody(known))) {
             return Ok(principal.clone());
@@ -194,8 +194,8 @@ impl Connection {
             crate::pipeline::authenticate::bearer(text.as_bytes()).ok_or(Unknown::Malformed)
         });
         let credential = credential.unwrap_or(Err(Unknown::Missing));
-        let principal = identify(turn.snapshot, listener, credential, turn.now, &mut self.remembered)?;
-        let is_anonymous = turn.snapshot.keys.is_anonymous(&principal);
+        let principal = self.know(credential, listener, turn)?;
+        let is_anonymous = principal.facts.method == Method::Anonymous;
         turn.count(if is_anonymous { Count::AuthenticateAnonymous } else { Count::AuthenticateAccepted });
         let channel = self.channel.as_mut().ok_or(Unknown::Missing)?;
         channel.principal = Some(principal.clone());
@@ -208,10 +208,11 @@ impl Connection {
         turn.count(Count::AuthenticateRefused);
         let exchange = self.channel.as_ref().map(|channel| channel.exchange);
         if let Some(exchange) = exchange {
-            let refusal = if exchange.carriage.begins_nameless() {
-                Refusal::UnauthenticatedMessage
-            } else {
-                Refusal::Unauthenticated
+            let refusal = match why.refusal() {
+                Refusal::Unauthenticated if exchange.carriage.begins_nameless() => {
+                    Refusal::UnauthenticatedMessage
+                }
+                refusal => refusal,
             };
             let row = if let Some(id) = answerable(root) {
                 respond::refuse(turn, listener, exchange, &refusal, id)

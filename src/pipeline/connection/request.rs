@@ -6,7 +6,7 @@ use super::note::Known;
 use super::timing::Wait;
 use super::{Connection, Drain, listener_of};
 use crate::pipeline::admit::{Exhausted, Payer};
-use crate::pipeline::authenticate::{Unknown, authenticate};
+use crate::pipeline::authenticate::{self, Unknown, credential};
 use crate::pipeline::event::Count;
 use crate::pipeline::framing::{
     Asked, Caller, Coding, DISCARD_BYTES_MAX, Delivery, Framing, Upload, chunked, head_limits, judge,
@@ -183,7 +183,6 @@ impl Connection {
         listener: &Listener,
         turn: &mut Turn<'t>,
     ) -> Result<Entry, (Refusal<'static>, Known<'t>)> {
-        let snapshot = turn.snapshot;
         let judged = judge(head, listener);
         let principal = match judged {
             Ok(
@@ -195,7 +194,7 @@ impl Connection {
                 | Asked::EventChannel
                 | Asked::Post(_)),
             ) => {
-                let known = authenticate(snapshot, listener, head, turn.now, &mut self.remembered);
+                let known = self.know(credential(listener, head), listener, turn);
                 Some(known.map(|principal| (principal, asked)))
             }
             Ok(Asked::Options) | Err(_) => None,
@@ -213,7 +212,7 @@ impl Connection {
         match principal {
             None => Ok(Entry::Options),
             Some(Ok((principal, asked))) => {
-                turn.count(if snapshot.keys.is_anonymous(&principal) {
+                turn.count(if principal.facts.method == authenticate::Method::Anonymous {
                     Count::AuthenticateAnonymous
                 } else {
                     Count::AuthenticateAccepted
@@ -235,7 +234,7 @@ impl Connection {
             Some(Err(why)) => {
                 turn.count(Count::AuthenticateRefused);
                 let known = Known { detail: Some(Unknown::reason(why)), ..Known::default() };
-                Err((Refusal::Unauthenticated, known))
+                Err((why.refusal(), known))
             }
         }
     }
@@ -362,7 +361,7 @@ impl Connection {
         let headers = Headers::decode(&head);
         if generation != turn.snapshot.generation {
             let listener = listener_of(turn.snapshot, self.listener)?;
-            match authenticate(turn.snapshot, listener, &head, turn.now, &mut self.remembered) {
+            match self.know(credential(listener, &head), listener, turn) {
                 Ok(principal) => caller.principal = principal,
                 Err(why) => {
                     self.refuse_stranger(why, caller.exchange, listener, turn);
@@ -384,7 +383,7 @@ impl Connection {
     ) {
         turn.count(Count::AuthenticateRefused);
         self.framing = Framing::Head(HeadScan::default());
-        let row = respond::refuse(turn, listener, exchange, &Refusal::Unauthenticated, None);
+        let row = respond::refuse(turn, listener, exchange, &why.refusal(), None);
         self.note(turn, listener, row, Known { detail: Some(why.reason()), ..Known::default() });
         self.answered(exchange, turn);
     }

@@ -22,7 +22,8 @@ impl Attachment {
         }
         let snapshot = turn.snapshot;
         if self.generation != snapshot.generation {
-            let Some(principal) = snapshot.keys.find_again(&self.caller.principal, listener, turn.now) else {
+            let Some(principal) = snapshot.identities.find_again(&self.caller.principal, listener, turn.now)
+            else {
                 return false;
             };
             let asker = Asker { principal: &principal, peer, listener, now: turn.now };

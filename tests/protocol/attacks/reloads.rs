@@ -4,13 +4,13 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Wake, Waker};
 
-use mcpring::pipeline::authenticate::{KeyEntry, KeyTable};
+use mcpring::pipeline::authenticate::keys::KeyEntry;
 
 use super::*;
-use crate::fixture::{PEPPER, key};
+use crate::fixture::{identities, key};
 
 fn keys(snapshot: &mut Snapshot, keys: Vec<KeyEntry>) {
-    snapshot.keys = Arc::new(KeyTable::build(PEPPER, keys, 0));
+    snapshot.identities = identities(keys, 0);
 }
 
 fn listen(desk: &mut Desk, connection: &mut Connection) -> Vec<u8> {

@@ -13,9 +13,9 @@ use super::super::settings::quoted;
 use super::Check;
 use super::listeners::{Listeners, StdioTable};
 use super::patterns::unmatched;
-use crate::pipeline::admit;
 use crate::control::keys::role_bit;
 use crate::control::publish::role_bits;
+use crate::pipeline::admit;
 use crate::pipeline::authenticate::grants::Grants;
 use crate::pipeline::authorize::{Condition, ConditionError, Pattern, RoleRules, circle};
 use crate::tools;
@@ -31,8 +31,9 @@ impl Check<'_> {
         }
         let header = self.form("auth.api_key.header", &raw.header, form::header_name);
         let pepper = raw.pepper.and_then(|pepper| self.pepper(pepper));
+        let prefix = self.form("auth.api_key.prefix", &raw.prefix, form::key_prefix);
         let keys_file = self.file("auth.api_key.keys_file", &raw.keys_file?);
-        Some(ApiKeys { header: header?, pepper: pepper?, keys_file })
+        Some(ApiKeys { header: header?, pepper: pepper?, prefix: prefix?, keys_file })
     }
 
     /// `auth.api_key.pepper`; the shape check has seen to it that one is written.
@@ -121,9 +122,7 @@ impl Check<'_> {
         if let Err(reason) = Pattern::compile(text) {
             let message = format!("`{path}` can not be {}", quoted(text));
             let problem = self.report.problem(Code::BadPattern, path, message);
-            problem
-                .label(reason)
-                .help("write \"<method>\" or \"<method>:native/<tool>\", with `*` and `**`");
+            problem.label(reason).help("write \"<method>\" or \"<method>:native/<tool>\", with `*` and `**`");
         }
     }
 
@@ -145,7 +144,11 @@ impl Check<'_> {
         }
         if let Some((role, line)) = circle(roles) {
             let path = child(&child("roles", &role), "inherits");
-            let problem = self.report.problem(Code::CircleOfRoles, &path, format!("role {} inherits itself", quoted(&role)));
+            let problem = self.report.problem(
+                Code::CircleOfRoles,
+                &path,
+                format!("role {} inherits itself", quoted(&role)),
+            );
             problem.label(line.join(" -> ")).help("remove one of them");
         }
     }

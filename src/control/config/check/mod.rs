@@ -10,7 +10,7 @@ mod patterns;
 mod running;
 
 pub(super) use patterns::unmatched;
-pub(super) use running::limits_of;
+pub(super) use running::{failures_of, limits_of};
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -29,6 +29,7 @@ use listeners::Surroundings;
 pub(super) fn check(raw: raw::File, file: Option<PathBuf>, report: &mut Report) -> Config {
     let folder = file.as_deref().and_then(Path::parent).unwrap_or(Path::new("")).to_owned();
     let mut check = Check { report, folder };
+    let failures = failures_of(&raw.auth);
     let public_url = raw.server.public_url.as_deref();
     let public_url = public_url.and_then(|text| check.form("server.public_url", text, form::public_url));
     let tls = check.tls(raw.tls);
@@ -57,7 +58,7 @@ pub(super) fn check(raw: raw::File, file: Option<PathBuf>, report: &mut Report) 
             instructions: raw.server.instructions,
         },
         runtime: check.runtime(&raw.runtime),
-        limits: check.limits(&raw.limits, &raw.mcp),
+        limits: check.limits(&raw.limits, &raw.mcp, failures),
         listeners: listeners.checked,
         stdio,
         tls,

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::checked::{Driver, LogFormat, Resumption, SlowReader, TlsVersion};
 use super::quantity::{Size, Time};
-pub(super) use listeners::{Kind, Listener, Sse, Transport, WebSocket};
+pub(super) use listeners::{Kind, Listener, Method, Sse, Transport, WebSocket};
 
 /// Names that an operator chooses are labels elsewhere, so they are short and plain.
 const NAME_PATTERN: &str = "^[A-Za-z0-9_-]{1,64}$";
@@ -214,12 +214,22 @@ pub(super) struct Certificate {
 }
 
 /// `[auth]`.
-#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Auth {
     /// API keys.
     #[schemars(with = "ApiKey")]
     pub(super) api_key: Option<ApiKey>,
+    /// Credentials of one client address (IPv6: of one /64 network) that may not hold before it is blocked. From more than
+    /// half of them on it has to wait longer after each. One that holds begins the count anew.
+    #[schemars(range(min = 2, max = 200), extend("x-unit" = "failures"))]
+    pub(super) max_failures: u32,
+    /// How long after the last of them failures are forgotten.
+    #[schemars(extend("x-minimum" = "1s", "x-maximum" = "24h"))]
+    pub(super) failure_window: Time,
+    /// How long an address is blocked: none of its credentials is looked at, except where a connection was let in before.
+    #[schemars(extend("x-minimum" = "1s", "x-maximum" = "24h"))]
+    pub(super) block_for: Time,
 }
 
 /// `[auth.api_key]`.
@@ -233,6 +243,9 @@ pub(super) struct ApiKey {
     /// Where the secret is under which keys are stored: exactly one of `env`, `file` and `credential`.
     #[schemars(with = "Pepper")]
     pub(super) pepper: Option<Pepper>,
+    /// What keys that `mcpring key` makes begin with, so that scanners for leaked secrets find them.
+    #[schemars(extend("x-form" = "2 to 16 lower-case letters and digits"))]
+    pub(super) prefix: String,
     /// TOML file with the keys.
     #[schemars(with = "String", length(min = 1), extend("x-form" = "file"))]
     pub(super) keys_file: Option<String>,

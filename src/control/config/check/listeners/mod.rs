@@ -15,6 +15,7 @@ use super::super::problem::Code;
 use super::super::raw::{self, Kind};
 use super::super::report::child;
 use super::Check;
+use crate::pipeline::authenticate::Method;
 use crate::pipeline::snapshot::Admission;
 use crate::shard::address::Address;
 use crate::shard::listen::Options;
@@ -145,6 +146,7 @@ impl Check<'_> {
             hostnames,
             origins,
             admission,
+            methods: raw.auth.iter().copied().map(method).collect(),
             headers: raw.headers,
         };
         (Some(listener), security)
@@ -217,6 +219,12 @@ fn example(kind: Kind) -> &'static str {
         Kind::Http | Kind::Stdio => "127.0.0.1:8443",
         Kind::Tcp => "127.0.0.1:9000",
         Kind::Redirect => "[::]:8080",
+    }
+}
+
+fn method(raw: raw::Method) -> Method {
+    match raw {
+        raw::Method::ApiKey => Method::ApiKey,
     }
 }
 

@@ -1,0 +1,259 @@
+//! The stage that asks who is calling, by the ways a listener accepts, in their order; one must succeed.
+//! Every failure looks alike and costs alike from outside; the event says which it was.
+//! Never: a key in clear beyond the connection that carries it, a comparison that stops early.
+//! Next: `keys` and its neighbours, one file a way; then `admit`, whether this principal may spend a token.
+
+pub mod keys;
+pub mod certificate;
+pub mod grants;
+
+use std::sync::Arc;
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use certificate::ClientCertificate;
+use keys::KeyTable;
+
+use super::snapshot::{Admission, Listener, Snapshot};
+use super::turn::Now;
+use crate::wire::http::head::Head;
+
+/// Longest credential that is looked at. Bytes.
+const CREDENTIAL_BYTES_MAX: usize = 512;
+
+/// Who a caller proved to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Principal {
+    /// A name that no principal of another method has: a key's id, `<issuer>|<subject>` of a token,
+    /// `cert|<identity>` of a certificate, or `anonymous`.
+    pub id: Arc<str>,
+    /// One bit a role, by index into the configured roles.
+    pub roles: u64,
+    /// Until when it is who it proved to be, Unix seconds.
+    pub expires_at_s: u64,
+    /// What else is known of it.
+    pub facts: Arc<Facts>,
+}
+
+impl Principal {
+    /// The client of a process's own standard streams.
+    pub fn resident(id: &str, roles: u64) -> Self {
+        Self { id: id.into(), roles, expires_at_s: u64::MAX, facts: Arc::new(Facts::of(Method::Resident)) }
+    }
+}
+
+/// How a principal proved who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// Not at all.
+    Anonymous,
+    /// It is at the other end of this process's own streams.
+    Resident,
+    /// An API key.
+    ApiKey,
+    /// A signed token.
+    Jwt,
+    /// A client certificate.
+    Certificate,
+}
+
+/// What is known of a principal beside its name, for conditions of roles and for asking again after a reload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// How it proved who it is.
+    pub method: Method,
+    /// The claims of its token; null without one.
+    pub claims: Value,
+    /// The scopes of its token.
+    pub scopes: Vec<String>,
+    /// The HMAC of its API key.
+    pub key: Option<[u8; 32]>,
+    /// The certificate that its connection was opened with.
+    pub certificate: Option<Arc<ClientCertificate>>,
+}
+
+impl Facts {
+    /// Nothing beyond the method.
+    pub fn of(method: Method) -> Self {
+        Self { method, claims: Value::Null, scopes: Vec::new(), key: None, certificate: None }
+    }
+}
+
+/// Why a caller is not known. For the log; the peer sees one answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unknown {
+    /// No credential at all.
+    Missing,
+    /// A credential of a kind or shape that is not accepted.
+    Malformed,
+    /// No such key.
+    NoSuchKey,
+    /// The key's time is over.
+    Expired,
+    /// Its address has shown too many that do not hold; this one was not looked at.
+    HeldOff {
+        /// Until one is looked at again.
+        retry_after_ms: u64,
+    },
+}
+
+impl Unknown {
+    /// The stable word in the log.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Missing => "credential_missing",
+            Self::Malformed => "credential_malformed",
+            Self::NoSuchKey => "credential_unknown",
+            Self::Expired => "credential_expired",
+            Self::HeldOff { .. } => "address_held_off",
+        }
+    }
+}
+
+/// The credential a connection was last let in with. A client sends the same one with every request, and comparing it
+/// costs a thirtieth of its MAC. Forgotten with the snapshot it was accepted under, and with the connection.
+#[derive(Default)]
+pub struct Remembered(Option<Box<Accepted>>);
+
+struct Accepted {
+    /// Empty for who came without one and is known by a certificate.
+    credential: Zeroizing<Vec<u8>>,
+    principal: Principal,
+    generation: u64,
+}
+
+impl Remembered {
+    /// Whether this is the credential that the connection was let in with under this snapshot.
+    pub(super) fn knows(&self, credential: &[u8], generation: u64, now: Now) -> bool {
+        self.principal(credential, generation, now).is_some()
+    }
+
+    fn principal(&self, credential: &[u8], generation: u64, now: Now) -> Option<&Principal> {
+        let accepted = self.0.as_ref()?;
+        let is_same = verify_slices_are_equal(&accepted.credential, credential).is_ok();
+        let is_current = accepted.generation == generation && now.unix_s() < accepted.principal.expires_at_s;
+        (is_same && is_current).then_some(&accepted.principal)
+    }
+}
+
+/// Everybody who may be known, and how. Immutable; a reload makes a new one.
+pub struct Identities {
+    /// API keys.
+    pub keys: KeyTable,
+    anonymous: Principal,
+}
+
+impl Identities {
+    /// `anonymous_roles` are the roles of a caller without a credential on a listener that allows one.
+    pub fn build(keys: KeyTable, anonymous_roles: u64) -> Self {
+        let facts = Arc::new(Facts::of(Method::Anonymous));
+        let anonymous =
+            Principal { id: "anonymous".into(), roles: anonymous_roles, expires_at_s: u64::MAX, facts };
+        Self { keys, anonymous }
+    }
+
+    /// A principal that was let in under another snapshot, as it stands in this one; none when it would not be let in
+    /// any more.
+    pub fn find_again(&self, principal: &Principal, listener: &Listener, now: Now) -> Option<Principal> {
+        if let Admission::Resident(resident) = &listener.admission {
+            return Some(resident.clone());
+        }
+        let method = principal.facts.method;
+        match method {
+            Method::Anonymous => {
+                (listener.admission == Admission::AnonymousAllowed).then(|| self.anonymous.clone())
+            }
+            Method::ApiKey => self.keys.find_again(principal, now).filter(|_| listener.accepts(method)),
+            // These ways are not offered by any listener.
+            Method::Resident | Method::Jwt | Method::Certificate => None,
+        }
+    }
+}
+
+/// Says who is calling.
+///
+/// # Errors
+/// Why that is not known.
+pub fn authenticate(
+    snapshot: &Snapshot,
+    listener: &Listener,
+    head: &Head<'_, '_>,
+    now: Now,
+    remembered: &mut Remembered,
+) -> Result<Principal, Unknown> {
+    identify(snapshot, listener, credential(listener, head), now, remembered)
+}
+
+/// Says whose credential this is.
+///
+/// # Errors
+/// Why that is not known.
+pub fn identify(
+    snapshot: &Snapshot,
+    listener: &Listener,
+    credential: Result<&[u8], Unknown>,
+    now: Now,
+    remembered: &mut Remembered,
+) -> Result<Principal, Unknown> {
+    let identities = &snapshot.identities;
+    let credential = match credential {
+        Ok(credential) if !credential.is_empty() && credential.len() <= CREDENTIAL_BYTES_MAX => {
+            Ok(credential)
+        }
+        Ok(_) => Err(Unknown::Malformed),
+        Err(Unknown::Missing) if listener.admission == Admission::AnonymousAllowed => {
+            return Ok(identities.anonymous.clone());
+        }
+        Err(why) => Err(why),
+    };
+    let shown = credential.unwrap_or_default();
+    if let Some(principal) = remembered.principal(shown, snapshot.generation, now) {
+        return Ok(principal.clone());
+    }
+    let mut why = credential.err().unwrap_or(Unknown::Malformed);
+    for method in &listener.methods {
+        let found = match method {
+            // Without a credential the same work is done as for a wrong one.
+            Method::ApiKey => identities.keys.find(shown, now),
+            Method::Jwt | Method::Certificate | Method::Resident | Method::Anonymous => Err(Unknown::Missing),
+        };
+        match found {
+            Ok(principal) => {
+                remembered.0 = Some(Box::new(Accepted {
+                    credential: Zeroizing::new(shown.to_vec()),
+                    principal: principal.clone(),
+                    generation: snapshot.generation,
+                }));
+                return Ok(principal);
+            }
+            Err(found) if credential.is_ok() => why = found,
+            Err(_) => {}
+        }
+    }
+    Err(why)
+}
+
+/// The credential a request carries: `Authorization: Bearer` or the listener's key header, not both.
+// RFC 6750 2: a client must not use more than one method.
+pub(super) fn credential<'a>(listener: &Listener, head: &Head<'_, 'a>) -> Result<&'a [u8], Unknown> {
+    let bearer = head.known.authorization.map(|value| bearer(value).ok_or(Unknown::Malformed));
+    let header = match listener.key_header.as_str() {
+        "x-api-key" => head.known.x_api_key,
+        other if head.has_twice(other) => return Err(Unknown::Malformed),
+        other => head.field(other),
+    };
+    match (bearer, header) {
+        (None, None) => Err(Unknown::Missing),
+        (Some(bearer), None) => bearer,
+        (None, Some(header)) => Ok(header),
+        (Some(_), Some(_)) => Err(Unknown::Malformed),
+    }
+}
+
+/// RFC 6750 2.1, RFC 9110 11.1: the scheme's case does not matter.
+pub(super) fn bearer(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, rest) = value.split_at_checked(7)?;
+    scheme.eq_ignore_ascii_case(b"bearer ").then(|| rest.trim_ascii_start())
+}

@@ -15,7 +15,8 @@ use super::moment;
 use super::offer::{Changed, Offer};
 use super::problem::{Exit, Problem};
 use super::publish::{
-    CertificateFact, Hsts, Kept, Materials, build_listeners, build_snapshot, facts, follow_offer, load_materials,
+    CertificateFact, Hsts, Kept, Materials, build_listeners, build_snapshot, facts, follow_offer,
+    load_materials,
 };
 use super::reload::{Fate, Plan, Slot, SlotState, plan};
 use super::start;
@@ -177,8 +178,8 @@ impl Server {
         let offer = self.kept.offer.clone();
         offer.enable(&self.native, &config.native).map_err(|problem| vec![problem])?;
         let identities = Arc::clone(&materials.identities);
-        let published = build_snapshot(&config, identities, listeners, generation, &self.kept)
-            .and_then(|snapshot| {
+        let published =
+            build_snapshot(&config, identities, listeners, generation, &self.kept).and_then(|snapshot| {
                 let sockets = start::share_out(opened.sockets, shards);
                 self.fleet.publish(&snapshot, sockets, &plan.closed).map_err(mailbox_full)?;
                 Ok(snapshot)

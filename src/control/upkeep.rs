@@ -178,7 +178,11 @@ fn renewed(config: &Config, before: &[TlsMaterial], now: &[TlsMaterial]) -> Vec<
                 continue;
             }
             let name = identity.names.first().map_or("(no DNS name)", String::as_str);
-            renewed.push(format!("tls.{} {name} until {}", profile.name, moment::minute(identity.expires_at_s)));
+            renewed.push(format!(
+                "tls.{} {name} until {}",
+                profile.name,
+                moment::minute(identity.expires_at_s)
+            ));
         }
     }
     renewed
@@ -213,8 +217,11 @@ fn restaple(server: &mut Server, now_s: i64) {
     let config = server.config.clone();
     let mut problems = Vec::new();
     for (profile, material) in config.tls.iter().zip(&mut materials.tls) {
-        let stapled: Vec<_> =
-            material.certificates.iter().map(|identity| server.kept.staples.attach(identity.clone(), now_s)).collect();
+        let stapled: Vec<_> = material
+            .certificates
+            .iter()
+            .map(|identity| server.kept.staples.attach(identity.clone(), now_s))
+            .collect();
         match build_server_config(profile, &stapled, material.judge.as_ref(), &mut server.kept.tickets) {
             Ok(config) => *material = TlsMaterial { config, certificates: stapled, ..material.clone() },
             Err(problem) => problems.push(problem),
@@ -242,7 +249,9 @@ fn fetch(question: &Question) -> Result<Vec<u8>, String> {
 fn entry(told: &Told) -> Entry {
     let days = |time: Duration| moment::distance(time);
     let (level, event, message) = match told.notice {
-        Notice::Expires(left) => (Level::WARN, "certificate_expires", format!("it expires in {}", days(left))),
+        Notice::Expires(left) => {
+            (Level::WARN, "certificate_expires", format!("it expires in {}", days(left)))
+        }
         Notice::Expired => (Level::ERROR, "certificate_expired", "it has expired".to_owned()),
         Notice::TooLong(lifetime) => {
             let message = format!("it is valid for {}, longer than max_certificate_age", days(lifetime));

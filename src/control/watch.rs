@@ -128,7 +128,8 @@ impl Watch {
                     armed.insert(folder, number);
                 }
                 Err(Errno::NOSPC | Errno::NOMEM) => {
-                    refused = Some(without_bell("too many folders are watched (fs.inotify.max_user_watches)"));
+                    refused =
+                        Some(without_bell("too many folders are watched (fs.inotify.max_user_watches)"));
                 }
                 // Not there, or not ours to look into. It is seen by the clock, or when the folder above rings.
                 Err(_) => {}
@@ -279,7 +280,9 @@ mod tests {
             for folder in ["live/a", "archive/a", "other/a"] {
                 fs::create_dir_all(root.join(folder)).unwrap();
             }
-            for (name, text) in [("archive/a/cert1.pem", "1"), ("archive/a/cert2.pem", "2"), ("other/a/cert.pem", "3")] {
+            for (name, text) in
+                [("archive/a/cert1.pem", "1"), ("archive/a/cert2.pem", "2"), ("other/a/cert.pem", "3")]
+            {
                 fs::write(root.join(name), text).unwrap();
             }
             let link = root.join("live/a/cert.pem");

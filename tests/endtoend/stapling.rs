@@ -9,9 +9,9 @@ use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, KeyPair, SanType, Serial
 use rustls::ClientConfig;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
-use rustls::pki_types::pem::PemObject as _;
 
 use crate::client::secure;
 use crate::pki::Pki;

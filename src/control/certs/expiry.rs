@@ -76,7 +76,8 @@ fn passed(profile: &TlsProfile, left_s: i64) -> Option<i64> {
     if left_s < 0 {
         return Some(-1);
     }
-    let thresholds = profile.expiry_warnings.iter().map(|time| i64::try_from(time.as_secs()).unwrap_or(i64::MAX));
+    let thresholds =
+        profile.expiry_warnings.iter().map(|time| i64::try_from(time.as_secs()).unwrap_or(i64::MAX));
     thresholds.filter(|threshold| left_s <= *threshold).min()
 }
 
@@ -99,8 +100,10 @@ mod tests {
     #[test]
     fn tells_each_threshold_once_and_the_expiry() {
         let identity = identity(&["a.test"]);
-        let profile =
-            TlsProfile { expiry_warnings: vec![days(30), days(7), days(1)], ..TlsProfile::without_files("public") };
+        let profile = TlsProfile {
+            expiry_warnings: vec![days(30), days(7), days(1)],
+            ..TlsProfile::without_files("public")
+        };
         let served = [material(&profile, vec![identity.clone()])];
         let profiles = [profile];
         let mut expiries = Expiries::default();

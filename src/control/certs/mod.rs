@@ -79,7 +79,8 @@ impl Ticketing {
         };
         let digest = |secret: &Zeroizing<Vec<u8>>| digest::digest(&digest::SHA256, secret).as_ref().to_vec();
         let client_auth = format!("{:?}", profile.client_auth);
-        let origin = Origin { secret: secret.as_ref().map(digest).unwrap_or_default(), rotation, client_auth };
+        let origin =
+            Origin { secret: secret.as_ref().map(digest).unwrap_or_default(), rotation, client_auth };
         if let Some(kept) = self.by_profile.get(name).filter(|kept| kept.origin == origin) {
             return Ok(Arc::clone(&kept.tickets));
         }

@@ -90,7 +90,9 @@ impl Staples {
         for (profile, material) in profiles.iter().zip(served) {
             for identity in &material.certificates {
                 let urls = places(&profile.stapling, identity);
-                let Some(issuer) = identity.certified.cert.get(1).filter(|_| !urls.is_empty()) else { continue };
+                let Some(issuer) = identity.certified.cert.get(1).filter(|_| !urls.is_empty()) else {
+                    continue;
+                };
                 let leaf = identity.fingerprint;
                 let staple = match known.remove(&leaf).or_else(|| self.by_leaf.remove(&leaf)) {
                     Some(staple) => Some(Staple { urls, ..staple }),
@@ -101,7 +103,12 @@ impl Staples {
                     && let Ok(body) = encode_request(&staple.subject, None)
                 {
                     staple.ask_at_s = i64::MAX;
-                    due.push(Question { leaf, profile: profile.name.clone(), urls: staple.urls.clone(), body });
+                    due.push(Question {
+                        leaf,
+                        profile: profile.name.clone(),
+                        urls: staple.urls.clone(),
+                        body,
+                    });
                 }
                 known.insert(leaf, staple);
             }
@@ -114,7 +121,8 @@ impl Staples {
     pub fn answered(&mut self, question: &Question, answer: Result<Vec<u8>, String>, now_s: i64) -> Outcome {
         let Some(staple) = self.by_leaf.get_mut(&question.leaf) else { return Outcome::Forgotten };
         let verified = answer.and_then(|der| {
-            let answer = verify_response(&der, &staple.subject, None, now_s).map_err(|error| error.to_string())?;
+            let answer =
+                verify_response(&der, &staple.subject, None, now_s).map_err(|error| error.to_string())?;
             Ok((der, answer))
         });
         let failed = match verified {

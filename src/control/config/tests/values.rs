@@ -213,6 +213,15 @@ const OTHER_VALUES: &[&str] = &[
     "auth.api_key.pepper={ credential = \"OTHER\" }",
     "roles.agent.allow=[\"tools/list\"]",
     "roles.agent.deny=[]",
+    "roles.agent.inherits=[\"reader\"]",
+    "roles.agent.when=now > 0",
+    "rbac.scope_roles={ \"mcp:read\" = [\"reader\"] }",
+    "rbac.subjects={ \"corp|alice\" = [\"agent\"] }",
+    "rbac.filter_lists=false",
+    "auth.api_key.prefix=key",
+    "auth.max_failures=9",
+    "auth.failure_window=9s",
+    "auth.block_for=9s",
     "rbac.anonymous_roles=[\"agent\"]",
     "rate_limits.per_ip.key=global",
     "rate_limits.per_ip.rate=9",
@@ -276,16 +285,15 @@ fn has_no_setting_without_effect() {
     let tried: BTreeSet<&str> = OTHER_VALUES.iter().map(|set| set.split('=').next().unwrap()).collect();
     let tried: BTreeSet<String> =
         tried.into_iter().chain(EFFECTS_ELSEWHERE.iter().copied()).map(str::to_owned).collect();
-    let all: BTreeSet<String> =
-        leaves()
-            .into_iter()
-            .map(|(path, _)| {
-                let secret = ["auth.api_key.pepper", "tls.public.ticket_key"].into_iter().find(|secret| {
-                    path.strip_prefix(secret).is_some_and(|rest| rest.starts_with('.'))
-                });
-                secret.map_or(path, str::to_owned)
-            })
-            .collect();
+    let all: BTreeSet<String> = leaves()
+        .into_iter()
+        .map(|(path, _)| {
+            let secret = ["auth.api_key.pepper", "tls.public.ticket_key"]
+                .into_iter()
+                .find(|secret| path.strip_prefix(secret).is_some_and(|rest| rest.starts_with('.')));
+            secret.map_or(path, str::to_owned)
+        })
+        .collect();
     assert_eq!(tried, all);
 }
 

@@ -219,7 +219,7 @@ pub struct TlsProfile {
     pub certificates: Vec<Certificate>,
     /// Offered in this order; at least one of TLS 1.3, and of TLS 1.2 where that is permitted.
     pub cipher_suites: Vec<CipherSuite>,
-    /// Offered in this order, never empty.
+    /// Accepted, never empty; the client's order decides.
     pub key_exchange: Vec<KeyExchange>,
     /// Session tickets.
     pub resumption: Resumption,

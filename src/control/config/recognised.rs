@@ -102,7 +102,7 @@ const NO_MEANING: &[(&str, &str, &str)] = &[
     ("secure_renegotiate", "TLS 1.3 has no renegotiation and rustls never does it in 1.2", REMOVE),
     ("client_renegotiation", "TLS 1.3 has no renegotiation and rustls never does it in 1.2", REMOVE),
     ("honor_cipher_order", "the server's order of suites is always honoured", REMOVE),
-    ("honor_ecc_order", "the server's order of curves is always honoured", REMOVE),
+    ("honor_ecc_order", "of the key exchanges that are accepted the client's favourite is taken", REMOVE),
     ("reuse_sessions", "resumption works by tickets", "session_resumption = \"tickets\" or \"off\""),
     ("versions", "a range of versions is given by its lower end", "min_version = \"1.3\""),
     (

@@ -238,7 +238,7 @@ impl Reading<'_> {
     fn expression(&mut self, at: &mut Expression) -> Result<(), String> {
         self.nodes += 1;
         // Macros have been written out by now.
-        if self.nodes > EXPRESSION_NODES_MAX * 4 {
+        if self.nodes > EXPRESSION_NODES_MAX {
             return Err("it is too long".into());
         }
         if let Some(networks) = networks_of(&at.expr)? {

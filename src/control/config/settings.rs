@@ -167,10 +167,8 @@ impl Shape {
     fn read_table(schema: &Json) -> Self {
         if let Some(inner) = schema.get("additionalProperties").filter(|inner| inner.is_object()) {
             let inner = Box::new(Self::read(inner));
-            return match *inner {
-                Self::Table { .. } => Self::Named(inner),
-                _ => Self::Keyed(inner),
-            };
+            let is_table = matches!(*inner, Self::Table { .. });
+            return if is_table { Self::Named(inner) } else { Self::Keyed(inner) };
         }
         let none = Map::new();
         let required: Vec<&str> = schema.as_object().into_iter().flat_map(schema::required).collect();

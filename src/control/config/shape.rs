@@ -39,7 +39,7 @@ impl Walk<'_> {
             }
             (Shape::WordOr(word, _), Value::Text(text)) if text == word => Some(Json::from(text.as_str())),
             (Shape::WordOr(_, other), Value::Integer(_)) => return self.node(node, setting, other, path),
-            (Shape::List { items, .. }, Value::List(nodes)) => self.list(nodes, setting, items, path),
+            (Shape::List { .. }, Value::List(nodes)) => self.list(nodes, setting, shape, path),
             (Shape::Table { .. }, Value::Table(table)) => self.table(table, shape, path, Some(node.place)),
             (Shape::Named(inner), Value::Table(table)) => self.named(table, setting, inner, path),
             (Shape::Keyed(inner), Value::Table(table)) => self.keyed(table, setting, inner, path),
@@ -174,7 +174,8 @@ impl Walk<'_> {
     }
 
     /// A list. One entry that can not be used makes the list unusable, after all entries were looked at.
-    fn list(&mut self, nodes: &[Node], setting: &Setting, items: &Shape, path: &str) -> Option<Json> {
+    fn list(&mut self, nodes: &[Node], setting: &Setting, shape: &Shape, path: &str) -> Option<Json> {
+        let Shape::List { items, items_min, items_max } = shape else { return None };
         let mut usable = Some(Vec::new());
         for (index, node) in nodes.iter().enumerate() {
             let path = entry(path, index);
@@ -185,7 +186,6 @@ impl Walk<'_> {
                 (None, _) => usable = None,
             }
         }
-        let Shape::List { items_min, items_max, .. } = &setting.shape else { return None };
         if (*items_min..=*items_max).contains(&nodes.len()) {
             return usable.map(Json::Array);
         }
@@ -195,7 +195,7 @@ impl Walk<'_> {
             place,
             format!(
                 "`{path}` must have {} entries, not {}",
-                setting.shape.range().replace(" entries", ""),
+                shape.range().replace(" entries", ""),
                 nodes.len()
             ),
         );

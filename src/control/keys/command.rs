@@ -100,7 +100,7 @@ pub fn run(command: KeyCommand) -> ExitCode {
         Ok(loaded) => loaded.config,
         Err(problems) => return cli::refuse(&problems),
     };
-    match perform(&command, &config, moment::unix_now_s()) {
+    match carry_out(&command, &config, moment::unix_now_s()) {
         Ok(Said { data, talk }) => {
             cli::talk(&talk);
             cli::print(&data)
@@ -121,7 +121,7 @@ struct Said {
     talk: String,
 }
 
-fn perform(command: &KeyCommand, config: &Config, now_s: i64) -> Result<Said, Vec<Problem>> {
+fn carry_out(command: &KeyCommand, config: &Config, now_s: i64) -> Result<Said, Vec<Problem>> {
     let Some(settings) = &config.api_key else {
         let problem = Problem::error("E0355", "the configuration has no [auth.api_key]");
         return Err(vec![problem.help("add [auth.api_key] with pepper and keys_file")]);

@@ -176,10 +176,8 @@ fn encode_moment(at_s: i64) -> String {
 }
 
 fn unwritable(path: &Path, error: &io::Error) -> Problem {
-    let exit = match error.kind() {
-        io::ErrorKind::PermissionDenied => Exit::Permission,
-        _ => Exit::Configuration,
-    };
+    let is_forbidden = error.kind() == io::ErrorKind::PermissionDenied;
+    let exit = if is_forbidden { Exit::Permission } else { Exit::Configuration };
     Problem::error("E0354", format!("{} can not be changed: {error}", path.display())).exit(exit)
 }
 

@@ -189,10 +189,8 @@ impl Condition {
         }
         if self.reads.has("claims") {
             let mut room = Room { nodes: SHOWN_NODES_MAX, bytes: SHOWN_BYTES_MAX };
-            let claims = match &principal.facts.claims {
-                Json::Null => map([]),
-                claims => room.show_claims(claims)?,
-            };
+            let claims = &principal.facts.claims;
+            let claims = if claims.is_null() { map([]) } else { room.show_claims(claims)? };
             context.add_variable_from_value("claims", claims);
         }
         if self.reads.has("arguments") {
@@ -238,7 +236,7 @@ impl Reading<'_> {
     fn expression(&mut self, at: &mut Expression) -> Result<(), String> {
         self.nodes += 1;
         // Macros have been written out by now.
-        if self.nodes > EXPRESSION_NODES_MAX * 4 {
+        if self.nodes > EXPRESSION_NODES_MAX {
             return Err("it is too long".into());
         }
         if let Some(networks) = networks_of(&at.expr)? {
@@ -286,15 +284,9 @@ impl Reading<'_> {
     }
 
     fn select(&mut self, select: &mut SelectExpr) -> Result<(), String> {
-        match &mut select.operand.expr {
-            Expr::Ident(name) => {
-                let (name, field) = (std::mem::take(name), &select.field);
-                let known = self.name(&name, Some(field));
-                select.operand.expr = Expr::Ident(name);
-                known
-            }
-            _ => self.expression(&mut select.operand),
-        }
+        let Expr::Ident(name) = &select.operand.expr else { return self.expression(&mut select.operand) };
+        let name = name.clone();
+        self.name(&name, Some(&select.field))
     }
 
     fn call(&mut self, call: &mut CallExpr) -> Result<(), String> {
@@ -346,10 +338,12 @@ fn networks_of(expression: &Expr) -> Result<Option<Vec<Network>>, String> {
     if !is_address(select) {
         return Ok(None);
     }
-    let network = |element: &Expression| match &element.expr {
-        Expr::Literal(LiteralValue::String(text)) => Network::decode(text.inner())
-            .ok_or_else(|| format!("\"{}\" is no address and no network", text.inner().escape_debug())),
-        _ => Err("`request.ip in` takes addresses and networks, such as [\"10.0.0.0/8\"]".to_owned()),
+    let network = |element: &Expression| {
+        let Expr::Literal(LiteralValue::String(text)) = &element.expr else {
+            return Err("`request.ip in` takes addresses and networks, such as [\"10.0.0.0/8\"]".to_owned());
+        };
+        let refused = || format!("\"{}\" is no address and no network", text.inner().escape_debug());
+        Network::decode(text.inner()).ok_or_else(refused)
     };
     list.elements.iter().map(network).collect::<Result<_, _>>().map(Some)
 }

@@ -208,12 +208,10 @@ impl Connection {
         turn.count(Count::AuthenticateRefused);
         let exchange = self.channel.as_ref().map(|channel| channel.exchange);
         if let Some(exchange) = exchange {
-            let refusal = match why.refusal() {
-                Refusal::Unauthenticated if exchange.carriage.begins_nameless() => {
-                    Refusal::UnauthenticatedMessage
-                }
-                refusal => refusal,
-            };
+            let mut refusal = why.refusal();
+            if refusal == Refusal::Unauthenticated && exchange.carriage.begins_nameless() {
+                refusal = Refusal::UnauthenticatedMessage;
+            }
             let row = if let Some(id) = answerable(root) {
                 respond::refuse(turn, listener, exchange, &refusal, id)
             } else {

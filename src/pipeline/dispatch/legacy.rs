@@ -27,6 +27,7 @@ pub(super) fn initialize<'i>(
     let claims = Claims {
         revision: request.revision,
         issued_at_s: turn.now.unix_s(),
+        expires_at_s: turn.now.unix_s().saturating_add(turn.snapshot.limits.session_ttl.as_secs()),
         shard: turn.work.shard,
         capabilities: request.capabilities.bits(),
         principal: principal_digest(&principal.id),

@@ -21,7 +21,7 @@ use super::offer::Offer;
 use super::problem::{Exit, Problem};
 use crate::pipeline::authenticate::Identities;
 use crate::pipeline::authenticate::certificate::inquiry::Ocsp;
-use crate::pipeline::authorize::{Policy, RoleRules};
+use crate::pipeline::authorize::{Policy, RoleRules, RuleError, Shows};
 use crate::pipeline::seal::Sealer;
 use crate::pipeline::snapshot::{Listener, Security, Snapshot};
 use crate::tools::{Catalog, Registry};
@@ -149,7 +149,7 @@ fn desk(profile: &TlsProfile, kept: &mut Kept) -> Result<Option<Arc<dyn Ocsp>>, 
 /// Everybody who may be known. All problems are listed.
 pub fn load_identities(config: &Config) -> Result<Identities, Vec<Problem>> {
     let keys = match &config.api_key {
-        Some(settings) => load_keys(settings, &config.roles)?,
+        Some(settings) => load_keys(settings, &config.roles, &config.grants)?,
         None => no_keys(),
     };
     let mut identities = Identities::build(keys, role_bits(&config.anonymous_roles));
@@ -187,7 +187,7 @@ pub fn inspect(config: &Config, offered: &Registry, now_s: i64) -> Vec<(String, 
         }
     }
     if let Some(settings) = &config.api_key {
-        let problems = load_keys(settings, &config.roles).err().unwrap_or_default();
+        let problems = load_keys(settings, &config.roles, &config.grants).err().unwrap_or_default();
         let setting = || "auth.api_key.keys_file".to_owned();
         found.extend(problems.into_iter().map(|problem| (setting(), problem)));
     }
@@ -302,12 +302,13 @@ fn encode_header_block(preset: HeaderPreset, hsts: Hsts) -> Bytes {
 }
 
 /// Compiles the roles for what is offered.
-fn build_policy(roles: &[RoleRules], registry: &Registry) -> Result<Policy, Vec<Problem>> {
-    Policy::compile(roles, registry).map_err(|error| {
-        let role = roles.get(error.role).map_or("?", |role| role.name.as_str());
-        let what = format!("roles.{role}: pattern \"{}\": {}", error.pattern.escape_debug(), error.reason);
-        vec![Problem::error("E0361", what)]
-    })
+fn build_policy(roles: &[RoleRules], shows: Shows, registry: &Registry) -> Result<Policy, Vec<Problem>> {
+    let mut policy = Policy::compile(roles, registry).map_err(|RuleError { role, fault }| {
+        let role = roles.get(role).map_or("?", |role| role.name.as_str());
+        vec![Problem::error("E0361", format!("roles.{role}: {fault}"))]
+    })?;
+    policy.shows = shows;
+    Ok(policy)
 }
 
 /// The same snapshot with what is offered now.
@@ -316,7 +317,7 @@ pub fn follow_offer(
     roles: &[RoleRules],
     registry: Arc<Registry>,
 ) -> Result<Arc<Snapshot>, Vec<Problem>> {
-    let policy = build_policy(roles, &registry)?;
+    let policy = build_policy(roles, running.policy.shows, &registry)?;
     Ok(Arc::new(Snapshot {
         generation: running.generation + 1,
         modern_ending: running.modern_ending.clone(),
@@ -341,7 +342,7 @@ pub fn build_snapshot(
     kept: &Kept,
 ) -> Result<Arc<Snapshot>, Vec<Problem>> {
     let registry = kept.offer.registry();
-    let policy = build_policy(&config.roles, &registry)?;
+    let policy = build_policy(&config.roles, config.shows, &registry)?;
     Ok(Arc::new(Snapshot {
         generation,
         modern_ending: config.server.modern_ending(),

@@ -13,6 +13,7 @@ use super::authenticate::certificate::judge::Judge;
 use super::authenticate::{Identities, Method, Principal};
 use super::authorize::Policy;
 use super::event::AccessLog;
+use super::failing::FailureRules;
 use super::seal::Sealer;
 use crate::tools::Registry;
 use crate::wire::json::encode::encode_str;
@@ -135,6 +136,8 @@ pub struct Limits {
     pub task_ttl: Duration,
     /// Entries of one page of a list.
     pub page_size: usize,
+    /// When an address that shows credentials which do not hold is slowed and blocked.
+    pub failures: FailureRules,
 }
 
 /// What happens to a reader whose stream has dropped messages before it fetched them.

@@ -13,7 +13,8 @@ use super::profile::{CipherSuite, KeyExchange, OnChange, Stapling, TicketKey};
 use crate::pipeline::admit::RateLimit;
 use crate::pipeline::authenticate::Method;
 use crate::pipeline::authenticate::certificate::table::CertificateTable;
-use crate::pipeline::authorize::RoleRules;
+use crate::pipeline::authenticate::grants::Grants;
+use crate::pipeline::authorize::{RoleRules, Shows};
 use crate::pipeline::event::AccessLog;
 use crate::pipeline::snapshot::{Admission, Limits, ListenerLimits, Server, Speech};
 use crate::shard::address::Address;
@@ -44,6 +45,10 @@ pub struct Config {
     pub roles: Vec<RoleRules>,
     /// Indices into `roles` of a caller without a credential.
     pub anonymous_roles: Vec<usize>,
+    /// Roles that names, scopes and subjects give.
+    pub grants: Grants,
+    /// What lists show.
+    pub shows: Shows,
     /// Token buckets.
     pub rate_limits: Vec<RateLimit>,
     /// Names of native tools that are served.
@@ -271,6 +276,8 @@ pub struct ApiKeys {
     pub header: String,
     /// Where the pepper is.
     pub pepper: SecretSource,
+    /// What new keys begin with.
+    pub prefix: String,
     /// TOML file with `[[keys]]`.
     pub keys_file: PathBuf,
 }

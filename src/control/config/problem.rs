@@ -237,6 +237,8 @@ codes! {
     Tls12NotAllowed = "E0211", "TLS 1.2 needs allow_tls12 = true.";
     NoHostnames = "E0212", "A listener on the network knows no host name.";
     OneOf = "E0213", "Exactly one of some keys must be written.";
+    BadCondition = "E0214", "The condition of a role can not be read.";
+    CircleOfRoles = "E0215", "A role inherits itself.";
     OtherKind = "E0216", "A listener has a setting that its kind does not read.";
     NoTarget = "E0217", "A redirect listener has no https URL to send callers to.";
     NoClientAuth = "E0218", "Callers are let in by certificates, but the TLS profile asks for none.";

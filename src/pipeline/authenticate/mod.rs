@@ -69,6 +69,8 @@ pub struct Facts {
     pub claims: Value,
     /// The scopes of its token.
     pub scopes: Vec<String>,
+    /// The HMAC of its API key.
+    pub key: Option<[u8; 32]>,
     /// The certificate that its connection was opened with.
     pub certificate: Option<Arc<ClientCertificate>>,
 }
@@ -76,7 +78,7 @@ pub struct Facts {
 impl Facts {
     /// Nothing beyond the method.
     pub fn of(method: Method) -> Self {
-        Self { method, claims: Value::Null, scopes: Vec::new(), certificate: None }
+        Self { method, claims: Value::Null, scopes: Vec::new(), key: None, certificate: None }
     }
 }
 
@@ -91,6 +93,11 @@ pub enum Unknown {
     NoSuchKey,
     /// The key's time is over.
     Expired,
+    /// Its address has shown too many that do not hold; this one was not looked at.
+    HeldOff {
+        /// Until one is looked at again.
+        retry_after_ms: u64,
+    },
 }
 
 impl Unknown {
@@ -101,6 +108,7 @@ impl Unknown {
             Self::Malformed => "credential_malformed",
             Self::NoSuchKey => "credential_unknown",
             Self::Expired => "credential_expired",
+            Self::HeldOff { .. } => "address_held_off",
         }
     }
 }
@@ -118,6 +126,11 @@ struct Accepted {
 }
 
 impl Remembered {
+    /// Whether this is the credential that the connection was let in with under this snapshot.
+    pub(super) fn knows(&self, credential: &[u8], generation: u64, now: Now) -> bool {
+        self.principal(credential, generation, now).is_some()
+    }
+
     fn principal(&self, credential: &[u8], generation: u64, now: Now) -> Option<&Principal> {
         let accepted = self.0.as_ref()?;
         let is_same = verify_slices_are_equal(&accepted.credential, credential).is_ok();
@@ -155,7 +168,7 @@ impl Identities {
             Method::Anonymous => {
                 (listener.admission == Admission::AnonymousAllowed).then(|| self.anonymous.clone())
             }
-            Method::ApiKey => self.keys.find_id(&principal.id, now).filter(|_| listener.accepts(method)),
+            Method::ApiKey => self.keys.find_again(principal, now).filter(|_| listener.accepts(method)),
             // The connection has seen to it that the certificate is still accepted.
             Method::Certificate => principal
                 .facts
@@ -250,7 +263,7 @@ fn known_by(
 
 /// The credential a request carries: `Authorization: Bearer` or the listener's key header, not both.
 // RFC 6750 2: a client must not use more than one method.
-fn credential<'a>(listener: &Listener, head: &Head<'_, 'a>) -> Result<&'a [u8], Unknown> {
+pub(super) fn credential<'a>(listener: &Listener, head: &Head<'_, 'a>) -> Result<&'a [u8], Unknown> {
     let bearer = head.known.authorization.map(|value| bearer(value).ok_or(Unknown::Malformed));
     let header = match listener.key_header.as_str() {
         "x-api-key" => head.known.x_api_key,

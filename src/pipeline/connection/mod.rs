@@ -4,6 +4,7 @@
 //! Next: `request`, the straight line itself.
 
 mod request;
+mod known;
 mod message;
 mod batch;
 mod incoming;

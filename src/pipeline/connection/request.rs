@@ -6,7 +6,7 @@ use super::note::Known;
 use super::timing::Wait;
 use super::{Connection, Drain, listener_of};
 use crate::pipeline::admit::{Exhausted, Payer};
-use crate::pipeline::authenticate::{self, Principal, Unknown, authenticate};
+use crate::pipeline::authenticate::{self, Unknown, credential};
 use crate::pipeline::event::Count;
 use crate::pipeline::framing::{
     Asked, Caller, Coding, DISCARD_BYTES_MAX, Delivery, Framing, Upload, chunked, head_limits, judge,
@@ -194,7 +194,7 @@ impl Connection {
                 | Asked::EventChannel
                 | Asked::Post(_)),
             ) => {
-                let known = self.authenticate(head, listener, turn);
+                let known = self.know(credential(listener, head), listener, turn);
                 Some(known.map(|principal| (principal, asked)))
             }
             Ok(Asked::Options) | Err(_) => None,
@@ -234,21 +234,9 @@ impl Connection {
             Some(Err(why)) => {
                 turn.count(Count::AuthenticateRefused);
                 let known = Known { detail: Some(Unknown::reason(why)), ..Known::default() };
-                Err((Refusal::Unauthenticated, known))
+                Err((why.refusal(), known))
             }
         }
-    }
-
-    /// `authenticate`: by what the head shows and the connection's certificate.
-    fn authenticate(
-        &mut self,
-        head: &Head<'_, '_>,
-        listener: &Listener,
-        turn: &Turn<'_>,
-    ) -> Result<Principal, Unknown> {
-        let certificate = self.certificate().cloned();
-        let remembered = &mut self.remembered;
-        authenticate(turn.snapshot, listener, head, certificate.as_ref(), turn.now, remembered)
     }
 
     /// `admit`: a token from every bucket.
@@ -373,7 +361,7 @@ impl Connection {
         let headers = Headers::decode(&head);
         if generation != turn.snapshot.generation {
             let listener = listener_of(turn.snapshot, self.listener)?;
-            match self.authenticate(&head, listener, turn) {
+            match self.know(credential(listener, &head), listener, turn) {
                 Ok(principal) => caller.principal = principal,
                 Err(why) => {
                     self.refuse_stranger(why, caller.exchange, listener, turn);
@@ -395,7 +383,7 @@ impl Connection {
     ) {
         turn.count(Count::AuthenticateRefused);
         self.framing = Framing::Head(HeadScan::default());
-        let row = respond::refuse(turn, listener, exchange, &Refusal::Unauthenticated, None);
+        let row = respond::refuse(turn, listener, exchange, &why.refusal(), None);
         self.note(turn, listener, row, Known { detail: Some(why.reason()), ..Known::default() });
         self.answered(exchange, turn);
     }

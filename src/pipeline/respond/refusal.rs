@@ -49,6 +49,11 @@ pub enum Refusal<'r> {
     Unauthenticated,
     /// The same where there are no headers.
     UnauthenticatedMessage,
+    /// The address has shown too many credentials that do not hold.
+    HeldOff {
+        /// Until one is looked at again.
+        retry_after_ms: u64,
+    },
     /// No token left.
     RateLimited {
         /// Until one is there again.
@@ -189,6 +194,9 @@ impl Refusal<'_> {
                 own(Authenticate, 401, "unauthenticated", "a valid credential is required")
             }
             Self::UnauthenticatedMessage => own(Authenticate, 401, "unauthenticated", CREDENTIAL_REQUIRED),
+            Self::HeldOff { .. } => {
+                own(Authenticate, 429, "too_many_failures", "too many credentials from here did not hold")
+            }
             Self::RateLimited { .. } => own(Admit, 429, "rate_limit_exceeded", "too many requests"),
             Self::Json(error) => json_row(error),
             Self::Envelope(error) => envelope(INVALID_REQUEST, "invalid_request", error.message()),
@@ -263,7 +271,9 @@ impl Refusal<'_> {
             426 => Some(Extra::WebSocketVersion),
             405 => Some(Extra::Allow),
             429 => {
-                let Self::RateLimited { retry_after_ms } = self else { return None };
+                let (Self::RateLimited { retry_after_ms } | Self::HeldOff { retry_after_ms }) = self else {
+                    return None;
+                };
                 Some(Extra::RetryAfter(retry_after_ms.div_ceil(1000).max(1)))
             }
             503 => Some(Extra::RetryAfter(1)),
@@ -295,7 +305,7 @@ impl Refusal<'_> {
             out.extend_from_slice(b",\"requiredCapabilities\":");
             out.extend_from_slice(required(*capability));
         }
-        if let Self::RateLimited { retry_after_ms } = self {
+        if let Self::RateLimited { retry_after_ms } | Self::HeldOff { retry_after_ms } = self {
             out.extend_from_slice(b",\"retryAfterMs\":");
             encode_integer(out, *retry_after_ms);
         }

@@ -184,7 +184,7 @@ directory = "https://acme.example.com"
 [auth.jwt.corp]
 issuer = "https://idp.example.com"
 [roles.agent]
-inherits = []
+allow = ["tools/list"]
 [native]
 enable = ["echo"]
 [rate_limits.per_session]

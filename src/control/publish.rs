@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::certs::clients::load_judge;
+use super::certs::lists::FetchedLists;
 use super::certs::load::{Identity, load_identity};
 use super::certs::staple::Staples;
 use super::certs::{Ticketing, TlsMaterial, build_server_config};
@@ -32,6 +33,8 @@ pub struct Kept {
     pub tickets: Ticketing,
     /// Proofs that certificates are not revoked.
     pub staples: Staples,
+    /// Revocation lists from elsewhere.
+    pub lists: FetchedLists,
     /// The key of legacy session ids.
     pub sealer: Arc<Sealer>,
     /// What is offered.
@@ -56,6 +59,7 @@ impl Kept {
         Ok(Self {
             tickets: Ticketing::default(),
             staples: Staples::default(),
+            lists: FetchedLists::default(),
             sealer: Arc::new(Sealer::new(&key)),
             offer: Offer::new(catalog),
             passed: Passed::default(),
@@ -116,7 +120,7 @@ pub fn load_profile(profile: &TlsProfile, kept: &mut Kept, now_s: i64) -> Result
         problems.push(problem);
         None
     });
-    let judge = load_judge(profile, &[], ocsp).unwrap_or_else(|found| {
+    let judge = load_judge(profile, &kept.lists.of(profile), ocsp).unwrap_or_else(|found| {
         problems.extend(found);
         None
     });

@@ -39,6 +39,9 @@ const OFFER_PAUSE: Duration = Duration::from_millis(2);
 /// How often a running server looks whether its shards are still there.
 const LIFE_POLL: Duration = Duration::from_secs(1);
 
+/// How long the end of the process waits for what is being fetched.
+const FETCH_GRACE: Duration = Duration::from_millis(50);
+
 /// What SIGHUP means.
 pub enum Hangup {
     /// Load the file again.
@@ -161,7 +164,7 @@ pub fn serve(start: Start, announce: impl FnOnce(&Ready<'_>)) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return refuse(&[unavailable("cannot start the control thread", &error)]),
     };
-    runtime.block_on(async {
+    let exit = runtime.block_on(async {
         // Before the first shard: a signal that comes early must drain, not kill.
         let mut signals = match Signals::build() {
             Ok(signals) => signals,
@@ -179,7 +182,10 @@ pub fn serve(start: Start, announce: impl FnOnce(&Ready<'_>)) -> ExitCode {
             }
             Err(problems) => refuse(&problems),
         }
-    })
+    });
+    // Nobody waits for a responder that does not answer.
+    runtime.shutdown_timeout(FETCH_GRACE);
+    exit
 }
 
 /// What was started, and what it is steered by.

@@ -16,6 +16,8 @@ pub mod publish;
 pub mod offer;
 pub mod certs;
 pub mod keys;
+pub mod tokens;
+pub mod metadata;
 pub mod dev;
 pub mod dev_ca;
 pub mod log;

@@ -36,6 +36,8 @@ const SAME_WISH: Duration = Duration::from_millis(5);
 const OFFER_PAUSE: Duration = Duration::from_millis(2);
 /// How often a running server looks whether its shards are still there.
 const LIFE_POLL: Duration = Duration::from_secs(1);
+/// How soon a key that a token names is asked for.
+const KEYS_POLL: Duration = Duration::from_millis(200);
 
 /// What SIGHUP means.
 pub enum Hangup {
@@ -288,6 +290,7 @@ impl Signals {
         let mut life = tokio::time::interval_at((Instant::now() + LIFE_POLL).into(), LIFE_POLL);
         let mut gathering = None;
         let offer = server.offer();
+        let mut keys = tokio::time::interval(KEYS_POLL);
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return Cause::Asked,
@@ -304,6 +307,7 @@ impl Signals {
                     // Edits that follow each other closely are told together, and a full mailbox has time to empty.
                     tokio::time::sleep(OFFER_PAUSE).await;
                 }
+                _ = keys.tick() => server.tend_keys(),
                 _ = life.tick() => {
                     // A server without TLS starts without randomness; now nobody waits for the 21 ms.
                     gathering.get_or_insert_with(warm::gather_entropy);

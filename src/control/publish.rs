@@ -13,9 +13,12 @@ use super::certs::{Tickets, build_server_config};
 use super::config::checked::{self, Config, HeaderPreset, ListenerSecurity};
 use super::inherited::Passed;
 use super::keys::{load_keys, no_keys, role_bit};
+use super::metadata;
 use super::offer::Offer;
 use super::problem::{Exit, Problem};
+use super::tokens::KeySets;
 use crate::pipeline::authenticate::Identities;
+use crate::pipeline::authenticate::grants::Grants;
 use crate::pipeline::authorize::{Policy, RoleRules};
 use crate::pipeline::seal::Sealer;
 use crate::pipeline::snapshot::{Listener, Security, Snapshot};
@@ -31,6 +34,8 @@ pub struct Kept {
     pub offer: Offer,
     /// Sockets that this process was started with.
     pub passed: Passed,
+    /// The keys of issuers.
+    pub key_sets: KeySets,
 }
 
 impl Kept {
@@ -49,6 +54,7 @@ impl Kept {
             sealer: Arc::new(Sealer::new(&key)),
             offer: Offer::new(catalog),
             passed: Passed::default(),
+            key_sets: KeySets::default(),
         })
     }
 }
@@ -93,7 +99,7 @@ pub fn load_materials(config: &Config, kept: &mut Kept, now_s: i64) -> Result<Ma
             Err(problem) => problems.push(problem),
         }
     }
-    match load_identities(config) {
+    match load_identities(config, &mut kept.key_sets) {
         Ok(identities) if problems.is_empty() => Ok(Materials { tls, identities, certificates }),
         Ok(_) => Err(problems),
         Err(found) => {
@@ -104,12 +110,28 @@ pub fn load_materials(config: &Config, kept: &mut Kept, now_s: i64) -> Result<Ma
 }
 
 /// Everybody who may be known. All problems are listed.
-fn load_identities(config: &Config) -> Result<Identities, Vec<Problem>> {
+fn load_identities(config: &Config, key_sets: &mut KeySets) -> Result<Identities, Vec<Problem>> {
     let keys = match &config.api_key {
-        Some(settings) => load_keys(settings, &config.roles)?,
-        None => no_keys(),
+        Some(settings) => load_keys(settings, &config.roles),
+        None => Ok(no_keys()),
     };
-    Ok(Identities::build(keys, role_bits(&config.anonymous_roles)))
+    match (keys, key_sets.load(config)) {
+        (Ok(keys), Ok(tokens)) => {
+            let mut identities = Identities::build(keys, role_bits(&config.anonymous_roles));
+            identities.tokens = tokens;
+            identities.grants = Arc::new(build_grants(config));
+            Ok(identities)
+        }
+        (keys, tokens) => {
+            Err(keys.err().into_iter().flatten().chain(tokens.err().into_iter().flatten()).collect())
+        }
+    }
+}
+
+/// Which roles a name in a token has.
+fn build_grants(config: &Config) -> Grants {
+    let named = |(index, role): (usize, &RoleRules)| (role.name.clone(), role_bit(index));
+    Grants { roles: config.roles.iter().enumerate().map(named).collect(), ..Grants::default() }
 }
 
 /// What a start would stumble over in what a configuration names, each with its setting: certificates, keys, tools.
@@ -135,6 +157,8 @@ pub fn inspect(config: &Config, offered: &Registry, now_s: i64) -> Vec<(String, 
         let setting = || "auth.api_key.keys_file".to_owned();
         found.extend(problems.into_iter().map(|problem| (setting(), problem)));
     }
+    let problems = KeySets::default().load(config).err().unwrap_or_default();
+    found.extend(problems.into_iter().map(|problem| ("auth".to_owned(), problem)));
     let enabled = Offer::new(Catalog::new(offered.clone())).enable(&[], &config.native);
     found.extend(enabled.err().map(|problem| ("native.enable".to_owned(), problem)));
     found
@@ -163,11 +187,15 @@ pub enum Hsts {
 /// Builds what the shards know of each listener, in the order of the file.
 pub fn build_listeners(config: &Config, tls: &[Arc<ServerConfig>], hsts: Hsts) -> Vec<Arc<Listener>> {
     let key_header = config.api_key.as_ref().map_or("x-api-key", |keys| keys.header.as_str());
-    config
-        .listeners
-        .iter()
-        .map(|listener| Arc::new(build_listener(listener, tls, key_header, hsts)))
-        .collect()
+    let grants = build_grants(config);
+    let built = config.listeners.iter().map(|listener| {
+        let mut built = build_listener(listener, tls, key_header, hsts);
+        built.resource = listener.resource.as_ref().map(|url| {
+            Arc::new(metadata::build(url, &listener.path, &config.issuers, &grants, &built.header_block))
+        });
+        Arc::new(built)
+    });
+    built.collect()
 }
 
 fn build_listener(
@@ -199,6 +227,7 @@ fn build_listener(
         methods: listener.methods.clone(),
         key_header: key_header.to_owned(),
         header_block: encode_header_block(listener.headers, over_tls),
+        resource: None,
     }
 }
 
@@ -259,6 +288,16 @@ pub fn follow_offer(
     roles: &[RoleRules],
     registry: Arc<Registry>,
 ) -> Result<Arc<Snapshot>, Vec<Problem>> {
+    follow(running, roles, registry, Arc::clone(&running.identities))
+}
+
+/// The next snapshot of the same configuration.
+fn follow(
+    running: &Snapshot,
+    roles: &[RoleRules],
+    registry: Arc<Registry>,
+    identities: Arc<Identities>,
+) -> Result<Arc<Snapshot>, Vec<Problem>> {
     let policy = build_policy(roles, &registry)?;
     Ok(Arc::new(Snapshot {
         generation: running.generation + 1,
@@ -266,13 +305,24 @@ pub fn follow_offer(
         server: running.server.clone(),
         limits: running.limits.clone(),
         listeners: running.listeners.clone(),
-        identities: Arc::clone(&running.identities),
+        identities,
         policy,
         rate_limits: running.rate_limits.clone(),
         registry,
         access_log: running.access_log,
         sealer: Arc::clone(&running.sealer),
     }))
+}
+
+/// The same snapshot with the keys of issuers as they are now.
+pub fn follow_keys(
+    running: &Snapshot,
+    roles: &[RoleRules],
+    key_sets: &KeySets,
+) -> Result<Arc<Snapshot>, Vec<Problem>> {
+    let mut identities = Identities::clone(&running.identities);
+    identities.tokens = key_sets.renew(&identities.tokens);
+    follow(running, roles, running.registry.clone(), Arc::new(identities))
 }
 
 /// Puts everything together. `listeners` are by the index that connections remember.

@@ -237,6 +237,7 @@ codes! {
     NoHostnames = "E0212", "A listener on the network knows no host name.";
     OneOf = "E0213", "Exactly one of some keys must be written.";
     OtherKind = "E0216", "A listener has a setting that its kind does not read.";
+    NoIssuer = "E0218", "Callers may authenticate with tokens, but no issuer is defined.";
     NoTarget = "E0217", "A redirect listener has no https URL to send callers to.";
     SecretOpen = "E0320", "The group of a secret file, or everyone, has access to it.";
     NotAFile = "E0321", "What the configuration names is not a regular file.";
@@ -251,6 +252,7 @@ codes! {
     NothingCallable = "W0215", "No caller may do anything.";
     NoSuchMethod = "W0216", "The pattern of a role names no method.";
     NothingMatched = "W0217", "The pattern of a role matches nothing that is offered.";
+    NoMetadata = "W0219", "Clients are not told where to get a token.";
     CpusShared = "W0331", "There are more shards than CPUs.";
     AnonymousAllowed = "W0501", "Callers without a credential are let in from the network.";
     PlaintextAllowed = "W0503", "Requests and keys may cross the network unencrypted.";

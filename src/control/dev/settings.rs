@@ -47,6 +47,7 @@ pub(super) fn build_config(options: &DevOptions, addresses: &Addresses) -> Confi
         admission: Admission::Authenticated,
         methods: vec![Method::ApiKey],
         headers: HeaderPreset::Strict,
+        resource: None,
     };
     let http = addresses.http.iter().zip(["dev", "dev6"]);
     let http = http.map(|(&address, name)| listener(name, address, Speech::Http(all_transports())));
@@ -74,6 +75,8 @@ pub(super) fn build_config(options: &DevOptions, addresses: &Addresses) -> Confi
             resumption: Resumption::Tickets,
         }],
         api_key: None,
+        issuers: Vec::new(),
+        revocations_file: None,
         roles: vec![RoleRules {
             name: "operator".to_owned(),
             allow: vec!["**".to_owned()],

@@ -4,6 +4,7 @@
 //! Next: `keys` and its neighbours, one file a way; then `admit`, whether this principal may spend a token.
 
 pub mod keys;
+pub mod tokens;
 pub mod certificate;
 pub mod grants;
 
@@ -14,14 +15,20 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use certificate::ClientCertificate;
+use grants::Grants;
 use keys::KeyTable;
+use tokens::cache::{TokenCache, print_of};
+use tokens::reading::{TOKEN_BYTES_MAX, is_token};
+use tokens::{Bearer, Flaw, Issuers, Origin};
 
 use super::snapshot::{Admission, Listener, Snapshot};
 use super::turn::Now;
 use crate::wire::http::head::Head;
 
-/// Longest credential that is looked at. Bytes.
+/// Longest credential that is looked at where it is no token. Bytes.
 const CREDENTIAL_BYTES_MAX: usize = 512;
+/// Longest credential that a connection remembers: of idle ones there are many. A longer one is in the shard's cache.
+const REMEMBERED_BYTES_MAX: usize = 2 * 1024;
 
 /// Who a caller proved to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +75,8 @@ pub struct Facts {
     pub claims: Value,
     /// The scopes of its token.
     pub scopes: Vec<String>,
+    /// Where its token came from.
+    pub origin: Option<Origin>,
     /// The certificate that its connection was opened with.
     pub certificate: Option<Arc<ClientCertificate>>,
 }
@@ -75,7 +84,7 @@ pub struct Facts {
 impl Facts {
     /// Nothing beyond the method.
     pub fn of(method: Method) -> Self {
-        Self { method, claims: Value::Null, scopes: Vec::new(), certificate: None }
+        Self { method, claims: Value::Null, scopes: Vec::new(), origin: None, certificate: None }
     }
 }
 
@@ -84,12 +93,16 @@ impl Facts {
 pub enum Unknown {
     /// No credential at all.
     Missing,
+    /// Two credentials, or one twice: nobody knows which is meant.
+    Ambiguous,
     /// A credential of a kind or shape that is not accepted.
     Malformed,
     /// No such key.
     NoSuchKey,
     /// The key's time is over.
     Expired,
+    /// A token with a flaw.
+    Token(Flaw),
 }
 
 impl Unknown {
@@ -97,10 +110,23 @@ impl Unknown {
     pub fn reason(self) -> &'static str {
         match self {
             Self::Missing => "credential_missing",
+            Self::Ambiguous => "credential_ambiguous",
             Self::Malformed => "credential_malformed",
             Self::NoSuchKey => "credential_unknown",
             Self::Expired => "credential_expired",
+            Self::Token(flaw) => flaw.reason(),
         }
+    }
+
+    /// Of several ways that failed the log names the one that got furthest.
+    fn or(self, other: Self) -> Self {
+        let distance = |why| match why {
+            Self::Missing => 0,
+            Self::Malformed | Self::Ambiguous => 1,
+            Self::NoSuchKey => 2,
+            Self::Expired | Self::Token(_) => 3,
+        };
+        if distance(self) >= distance(other) { self } else { other }
     }
 }
 
@@ -123,12 +149,34 @@ impl Remembered {
         let is_current = accepted.generation == generation && now.unix_s() < accepted.principal.expires_at_s;
         (is_same && is_current).then_some(&accepted.principal)
     }
+
+    fn remember(&mut self, credential: &[u8], principal: &Principal, generation: u64) {
+        self.0 = (credential.len() <= REMEMBERED_BYTES_MAX).then(|| {
+            let credential = Zeroizing::new(credential.to_vec());
+            Box::new(Accepted { credential, principal: principal.clone(), generation })
+        });
+    }
+}
+
+/// What a caller may be known by beside its credential.
+pub struct Memory<'m> {
+    /// Of the connection.
+    pub remembered: &'m mut Remembered,
+    /// Of the shard.
+    pub tokens: &'m mut TokenCache,
+    /// What the connection was opened with.
+    pub certificate: Option<&'m Arc<ClientCertificate>>,
 }
 
 /// Everybody who may be known, and how. Immutable; a reload makes a new one.
+#[derive(Clone)]
 pub struct Identities {
     /// API keys.
-    pub keys: KeyTable,
+    pub keys: Arc<KeyTable>,
+    /// Whose tokens are accepted.
+    pub tokens: Issuers,
+    /// Which roles a name has.
+    pub grants: Arc<Grants>,
     anonymous: Principal,
 }
 
@@ -138,7 +186,48 @@ impl Identities {
         let facts = Arc::new(Facts::of(Method::Anonymous));
         let anonymous =
             Principal { id: "anonymous".into(), roles: anonymous_roles, expires_at_s: u64::MAX, facts };
-        Self { keys, anonymous }
+        Self { keys: Arc::new(keys), tokens: Issuers::default(), grants: Arc::default(), anonymous }
+    }
+
+    /// Whose token this is.
+    fn find_token(
+        &self,
+        token: &[u8],
+        generation: u64,
+        memory: &mut Memory<'_>,
+        now: Now,
+    ) -> Result<Principal, Unknown> {
+        if !is_token(token) {
+            return Err(Unknown::Malformed);
+        }
+        let (print, now_s) = (print_of(token), now.unix_s());
+        let certificate = memory.certificate.map(|certificate| &certificate.sha256);
+        if let Some(principal) = memory.tokens.find(&print, certificate, generation, now_s) {
+            return Ok(principal.clone());
+        }
+        let bearer = self.tokens.verify(token, certificate, now_s).map_err(Unknown::Token)?;
+        let bound = bearer.origin.bound;
+        // What is remembered may be shown on another connection: only a bound token says which certificate that has.
+        let principal = self.bearer(bearer, memory.certificate.filter(|_| bound.is_some()).cloned());
+        memory.tokens.put(print, bound, generation, principal.clone());
+        Ok(principal)
+    }
+
+    fn bearer(&self, bearer: Bearer, certificate: Option<Arc<ClientCertificate>>) -> Principal {
+        let Bearer { id, subject, expires_at_s, roles, scopes, claims, origin } = bearer;
+        // Where several issuers give names, a name alone says nobody.
+        let name = if self.tokens.list().len() == 1 { subject.as_str() } else { &*id };
+        let (roles, scopes_named) = (roles.iter().map(String::as_str), scopes.iter().map(String::as_str));
+        let roles = self.grants.roles_of(name, roles, scopes_named);
+        let facts = Facts { method: Method::Jwt, claims, scopes, origin: Some(origin), certificate };
+        Principal { id, roles, expires_at_s, facts: Arc::new(facts) }
+    }
+
+    /// The same bearer under these keys, lists and roles.
+    fn find_bearer(&self, principal: &Principal, now: Now) -> Option<Principal> {
+        let facts = &principal.facts;
+        let bearer = self.tokens.find_again(&facts.claims, facts.origin.as_ref()?, now.unix_s())?;
+        Some(self.bearer(bearer, facts.certificate.clone()))
     }
 
     /// A principal that was let in under another snapshot, as it stands in this one; none when it would not be let in
@@ -153,8 +242,9 @@ impl Identities {
                 (listener.admission == Admission::AnonymousAllowed).then(|| self.anonymous.clone())
             }
             Method::ApiKey => self.keys.find_id(&principal.id, now).filter(|_| listener.accepts(method)),
+            Method::Jwt => self.find_bearer(principal, now).filter(|_| listener.accepts(method)),
             // These ways are not offered by any listener.
-            Method::Resident | Method::Jwt | Method::Certificate => None,
+            Method::Resident | Method::Certificate => None,
         }
     }
 }
@@ -168,9 +258,9 @@ pub fn authenticate(
     listener: &Listener,
     head: &Head<'_, '_>,
     now: Now,
-    remembered: &mut Remembered,
+    memory: Memory<'_>,
 ) -> Result<Principal, Unknown> {
-    identify(snapshot, listener, credential(listener, head), now, remembered)
+    identify(snapshot, listener, credential(listener, head), now, memory)
 }
 
 /// Says whose credential this is.
@@ -182,13 +272,11 @@ pub fn identify(
     listener: &Listener,
     credential: Result<&[u8], Unknown>,
     now: Now,
-    remembered: &mut Remembered,
+    mut memory: Memory<'_>,
 ) -> Result<Principal, Unknown> {
     let identities = &snapshot.identities;
     let credential = match credential {
-        Ok(credential) if !credential.is_empty() && credential.len() <= CREDENTIAL_BYTES_MAX => {
-            Ok(credential)
-        }
+        Ok(credential) if (1..=TOKEN_BYTES_MAX).contains(&credential.len()) => Ok(credential),
         Ok(_) => Err(Unknown::Malformed),
         Err(Unknown::Missing) if listener.admission == Admission::AnonymousAllowed => {
             return Ok(identities.anonymous.clone());
@@ -196,26 +284,24 @@ pub fn identify(
         Err(why) => Err(why),
     };
     let shown = credential.unwrap_or_default();
-    if let Some(principal) = remembered.principal(shown, snapshot.generation, now) {
+    if let Some(principal) = memory.remembered.principal(shown, snapshot.generation, now) {
         return Ok(principal.clone());
     }
     let mut why = credential.err().unwrap_or(Unknown::Malformed);
     for method in &listener.methods {
         let found = match method {
+            Method::ApiKey if shown.len() > CREDENTIAL_BYTES_MAX => Err(Unknown::Malformed),
             // Without a credential the same work is done as for a wrong one.
             Method::ApiKey => identities.keys.find(shown, now),
-            Method::Jwt | Method::Certificate | Method::Resident | Method::Anonymous => Err(Unknown::Missing),
+            Method::Jwt => identities.find_token(shown, snapshot.generation, &mut memory, now),
+            Method::Certificate | Method::Resident | Method::Anonymous => Err(Unknown::Missing),
         };
         match found {
             Ok(principal) => {
-                remembered.0 = Some(Box::new(Accepted {
-                    credential: Zeroizing::new(shown.to_vec()),
-                    principal: principal.clone(),
-                    generation: snapshot.generation,
-                }));
+                memory.remembered.remember(shown, &principal, snapshot.generation);
                 return Ok(principal);
             }
-            Err(found) if credential.is_ok() => why = found,
+            Err(found) if credential.is_ok() => why = found.or(why),
             Err(_) => {}
         }
     }
@@ -228,14 +314,14 @@ fn credential<'a>(listener: &Listener, head: &Head<'_, 'a>) -> Result<&'a [u8], 
     let bearer = head.known.authorization.map(|value| bearer(value).ok_or(Unknown::Malformed));
     let header = match listener.key_header.as_str() {
         "x-api-key" => head.known.x_api_key,
-        other if head.has_twice(other) => return Err(Unknown::Malformed),
+        other if head.has_twice(other) => return Err(Unknown::Ambiguous),
         other => head.field(other),
     };
     match (bearer, header) {
         (None, None) => Err(Unknown::Missing),
         (Some(bearer), None) => bearer,
         (None, Some(header)) => Ok(header),
-        (Some(_), Some(_)) => Err(Unknown::Malformed),
+        (Some(_), Some(_)) => Err(Unknown::Ambiguous),
     }
 }
 

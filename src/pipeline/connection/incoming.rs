@@ -7,7 +7,7 @@ use super::channel::Brings;
 use super::note::Known;
 use super::request::Denial;
 use super::timing::Wait;
-use super::{Connection, Drain, listener_of};
+use super::{Connection, Drain, listener_of, memory};
 use crate::pipeline::admit::Payer;
 use crate::pipeline::authenticate::{Method, Principal, Unknown, identify};
 use crate::pipeline::event::{Count, Outcome, Stage};
@@ -194,7 +194,8 @@ impl Connection {
             crate::pipeline::authenticate::bearer(text.as_bytes()).ok_or(Unknown::Malformed)
         });
         let credential = credential.unwrap_or(Err(Unknown::Missing));
-        let principal = identify(turn.snapshot, listener, credential, turn.now, &mut self.remembered)?;
+        let memory = memory(&mut self.remembered, turn.work);
+        let principal = identify(turn.snapshot, listener, credential, turn.now, memory)?;
         let is_anonymous = principal.facts.method == Method::Anonymous;
         turn.count(if is_anonymous { Count::AuthenticateAnonymous } else { Count::AuthenticateAccepted });
         let channel = self.channel.as_mut().ok_or(Unknown::Missing)?;

@@ -8,6 +8,7 @@ mod reloads;
 mod shards;
 mod states;
 mod streams;
+mod tokens;
 
 use std::future::poll_fn;
 use std::sync::Arc;

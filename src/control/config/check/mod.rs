@@ -6,6 +6,7 @@
 mod tls;
 mod listeners;
 mod access;
+mod tokens;
 mod patterns;
 mod running;
 
@@ -35,6 +36,15 @@ pub(super) fn check(raw: raw::File, file: Option<PathBuf>, report: &mut Report) 
         Surroundings { auth: &raw.auth, tls: &tls, public_url: public_url.as_ref(), limits: &raw.limits };
     let mut listeners = check.listeners(raw.listeners, &around);
     let api_key = raw.auth.api_key.and_then(|keys| check.api_keys(keys, &listeners));
+    let issuers = check.tokens(raw.auth.jwt, &listeners);
+    let revocations_file = raw.auth.revocations_file.map(|file| {
+        if !listeners.accepts_tokens {
+            check.unused("auth.revocations_file", "no listener accepts tokens");
+        }
+        check.file("auth.revocations_file", &file)
+    });
+    let mut limits = check.limits(&raw.limits, &raw.mcp);
+    limits.tokens_max = issuers.iter().map(|issuer| issuer.tokens_max).sum();
     let native = check.native(&raw.native.enable);
     let roles = check.roles(raw.roles, &native);
     let stdio = listeners.stdio.take().map(|table| check.stdio_roles(table, &roles));
@@ -55,11 +65,13 @@ pub(super) fn check(raw: raw::File, file: Option<PathBuf>, report: &mut Report) 
             instructions: raw.server.instructions,
         },
         runtime: check.runtime(&raw.runtime),
-        limits: check.limits(&raw.limits, &raw.mcp),
+        limits,
         listeners: listeners.checked,
         stdio,
         tls,
         api_key,
+        issuers,
+        revocations_file,
         roles,
         anonymous_roles,
         rate_limits: check.rate_limits(raw.rate_limits),

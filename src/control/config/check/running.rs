@@ -40,6 +40,8 @@ pub(in super::super) fn limits_of(raw: &raw::Limits, mcp: &raw::Mcp) -> Limits {
         tasks_max: count(mcp.max_tasks),
         task_ttl: mcp.task_ttl.0,
         page_size: count(mcp.page_size),
+        // `[auth.jwt.*]` says how many.
+        tokens_max: 0,
     }
 }
 

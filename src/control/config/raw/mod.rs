@@ -4,6 +4,7 @@
 //! Next: `schema`, which reads the types, then `check`, which reads their values.
 
 mod listeners;
+mod tokens;
 
 use std::collections::BTreeMap;
 
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::checked::{Driver, LogFormat, Resumption, SlowReader, TlsVersion};
 use super::quantity::{Size, Time};
 pub(super) use listeners::{Kind, Listener, Method, Sse, Transport, WebSocket};
+pub(super) use tokens::Jwt;
 
 /// Names that an operator chooses are labels elsewhere, so they are short and plain.
 const NAME_PATTERN: &str = "^[A-Za-z0-9_-]{1,64}$";
@@ -220,6 +222,13 @@ pub(super) struct Auth {
     /// API keys.
     #[schemars(with = "ApiKey")]
     pub(super) api_key: Option<ApiKey>,
+    /// Issuers of tokens (JWT), one table an issuer.
+    #[schemars(extend("propertyNames" = { "pattern": NAME_PATTERN }))]
+    pub(super) jwt: BTreeMap<String, Jwt>,
+    /// TOML file with what was taken back before its time: tokens, subjects, keys of issuers. `mcpring token revoke`
+    /// writes it.
+    #[schemars(with = "String", length(min = 1), extend("x-default" = "none", "x-form" = "file"))]
+    pub(super) revocations_file: Option<String>,
 }
 
 /// `[auth.api_key]`.

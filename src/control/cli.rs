@@ -17,6 +17,7 @@ use super::config::{self, Colour, Finding, Loaded, Problems, Severity, Source};
 use super::options::{Audience, Check, DevOptions, Format, RunOptions, Shards};
 use super::problem::Problem;
 use super::publish::inspect;
+use super::tokens::command::{self, Token};
 use super::{dev, moment, process, stdio};
 use crate::shard::driver;
 
@@ -74,6 +75,8 @@ enum Command {
     /// Check a configuration: syntax, references, files and secrets
     #[command(after_long_help = EXIT_CODES)]
     Validate(Validate),
+    /// Mint, inspect and revoke tokens
+    Token(Token),
     /// Print the JSON Schema or the reference of mcpring.toml
     Schema(Schema),
     /// Print the version
@@ -187,6 +190,7 @@ pub fn run(product: Product) -> ExitCode {
         Command::Stdio(stdio) => serve_client(stdio, product),
         Command::Dev(dev) => develop(dev, product),
         Command::Validate(validate) => check_configuration(&validate, &product),
+        Command::Token(token) => command::run(token),
         Command::Schema(schema) => print(&match schema.format {
             SchemaFormat::Json => format!("{:#}\n", config::schema()),
             SchemaFormat::Markdown => config::markdown(),

@@ -5,6 +5,7 @@
 
 pub mod jwks;
 pub mod revocations;
+pub mod command;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -122,6 +123,19 @@ impl KeySets {
             let what = format!("cannot start a thread to fetch keys: {}", super::files::reason(&error));
             tended.problems.push(Problem::warning("W0610", what));
         }
+    }
+
+    /// Asks for everything now, and waits for it. For commands; a server has [`KeySets::tend`].
+    pub fn fetch(&mut self) -> Vec<Problem> {
+        let now = Instant::now();
+        let due: Vec<Ask> = self.by_name.values_mut().filter_map(|known| known.due(now)).collect();
+        let mut problems = Vec::new();
+        for answer in due.into_iter().map(Ask::run) {
+            if let Some(known) = self.by_name.get_mut(&answer.name) {
+                problems.extend(known.take(answer, now));
+            }
+        }
+        problems
     }
 
     /// The same issuers with the keys as they are now.

@@ -93,6 +93,15 @@ pub(super) fn decode_base64url(text: &str) -> Option<Vec<u8>> {
     BASE64URL.decode(text).ok()
 }
 
+/// The first two parts of what may be a token, for people to look at.
+pub fn peek(token: &[u8]) -> [Option<Value>; 2] {
+    let mut parts = token.split(|byte| *byte == b'.').map(|part| {
+        let text = std::str::from_utf8(part).ok().filter(|text| text.len() <= TOKEN_BYTES_MAX)?;
+        decode_json(&decode_base64url(text)?).filter(Value::is_object)
+    });
+    [parts.next().flatten(), parts.next().flatten()]
+}
+
 fn read_object(encoded: &str) -> Result<Map<String, Value>, Flaw> {
     let bytes = decode_base64url(encoded).ok_or(Flaw::Form)?;
     match decode_json(&bytes) {

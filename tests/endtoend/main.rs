@@ -27,3 +27,8 @@ mod ways;
 mod every;
 #[cfg(test)]
 mod together;
+#[cfg(test)]
+#[path = "../fixture/issuer.rs"]
+pub mod issuer;
+#[cfg(test)]
+mod tokens;

@@ -16,7 +16,7 @@ use crate::pipeline::authenticate::tokens::Wanted;
 use crate::pipeline::authenticate::tokens::keys::{Algorithm, KeySet};
 
 /// A token with a strange key's name has the keys read again, but not sooner than this after the last time.
-const WANTED_PAUSE: Duration = Duration::from_secs(10);
+const WANTED_PAUSE: Duration = Duration::from_secs(5);
 /// First wait after a failure; it doubles.
 const RETRY_FIRST: Duration = Duration::from_secs(5);
 const RETRY_MAX: Duration = Duration::from_secs(60);

@@ -4,7 +4,7 @@
 //! Next: `pipeline/authenticate.rs`, the reader of the table.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use base64::Engine as _;
@@ -13,21 +13,20 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use zeroize::Zeroizing;
 
-use super::config::checked::{ApiKeys, SecretSource};
-use super::files::{load_private, load_public};
+use super::config::checked::ApiKeys;
+use super::files::load_public;
 use super::moment;
 use super::problem::{Exit, Problem};
+use super::secret::{PEPPER, load_secret};
 use crate::pipeline::authenticate::keys::{KeyEntry, KeyTable};
 use crate::pipeline::authorize::RoleRules;
 
-/// A shorter pepper could be guessed from one known key and its hash.
-const PEPPER_BYTES_MIN: usize = 16;
 /// Keys are public names in logs; this keeps them to one readable word.
 const ID_CHARS_MAX: usize = 64;
 
 /// Reads the pepper and the key file. All problems are listed.
 pub fn load_keys(settings: &ApiKeys, roles: &[RoleRules]) -> Result<KeyTable, Vec<Problem>> {
-    let pepper = load_pepper(&settings.pepper);
+    let pepper = load_secret(&settings.pepper, &PEPPER);
     let entries = load_public(&settings.keys_file)
         .map_err(|problem| vec![problem])
         .and_then(|bytes| decode_keys(&settings.keys_file, &bytes, roles));
@@ -42,39 +41,6 @@ pub fn load_keys(settings: &ApiKeys, roles: &[RoleRules]) -> Result<KeyTable, Ve
 /// The table of a server without keys: it knows nobody.
 pub fn no_keys() -> KeyTable {
     KeyTable::build(&[], Vec::new())
-}
-
-fn load_pepper(source: &SecretSource) -> Result<Zeroizing<Vec<u8>>, Problem> {
-    let missing = |what: String| Problem::error("E0350", format!("there is no pepper for API keys: {what}"));
-    let mut pepper = match source {
-        SecretSource::Env(name) => match std::env::var_os(name) {
-            Some(value) => Zeroizing::new(std::os::unix::ffi::OsStringExt::into_vec(value)),
-            None => return Err(missing(format!("the environment variable {name} is not set"))),
-        },
-        SecretSource::File(path) => load_private(path)?,
-        SecretSource::Credential(name) => match std::env::var_os("CREDENTIALS_DIRECTORY") {
-            Some(folder) => load_private(&PathBuf::from(folder).join(name))?,
-            None => {
-                return Err(missing("CREDENTIALS_DIRECTORY is not set".to_owned())
-                    .help(format!("LoadCredential={name}:/path/to/file in the systemd unit")));
-            }
-        },
-    };
-    // Editors and `echo` end a file with a newline that nobody means.
-    while pepper.last().is_some_and(|&byte| byte == b'\n' || byte == b'\r') {
-        pepper.pop();
-    }
-    if pepper.len() < PEPPER_BYTES_MIN {
-        return Err(Problem::error(
-            "E0351",
-            format!(
-                "the pepper for API keys has {} bytes, at least {PEPPER_BYTES_MIN} are needed",
-                pepper.len()
-            ),
-        )
-        .help("openssl rand -base64 32"));
-    }
-    Ok(pepper)
 }
 
 /// Decodes `[[keys]]`. All problems are listed, each with its line.
@@ -289,7 +255,6 @@ pub fn mint_key(id: &str, roles: u64, expires_at_s: u64) -> Result<MintedKey, Pr
 
 #[cfg(test)]
 mod tests {
-    use super::super::certs::tests::Scratch;
     use super::*;
 
     const HASH: &str = "00112233445566778899aabbccddeeff00112233445566778899AABBCCDDEEFF";
@@ -368,20 +333,6 @@ mod tests {
         let good = format!("[[keys]]\nid = \"a\"\nhash = \"{HASH}\"\nroles = [\"agent\"]\n");
         let bad = "[[keys]]\nid = \"\"\nhash = \"\"\nroles = [\"x\", \"y\"]\n";
         assert_eq!(decode(&format!("{good}{good}{bad}")).err().map(|problems| problems.len()), Some(6));
-    }
-
-    #[test]
-    fn reads_the_pepper_without_its_newline_and_refuses_a_short_or_open_one() {
-        let scratch = Scratch::new();
-        let file = |name: &str, text: &str, mode| SecretSource::File(scratch.write(name, text, mode));
-        let code = |source: &SecretSource| {
-            load_pepper(source).map(|pepper| pepper.to_vec()).map_err(|problem| problem.code)
-        };
-        assert_eq!(code(&file("a", "0123456789abcdef\r\n", 0o600)), Ok(b"0123456789abcdef".to_vec()));
-        assert_eq!(code(&file("b", "0123456789abcde\n", 0o600)), Err("E0351"));
-        assert_eq!(code(&file("c", "0123456789abcdef", 0o644)), Err("E0320"));
-        assert_eq!(code(&SecretSource::File(scratch.path().join("none"))), Err("E0323"));
-        assert_eq!(code(&SecretSource::Env("MCPRING_TEST_NO_SUCH_VARIABLE".to_owned())), Err("E0350"));
     }
 
     #[test]

@@ -6,19 +6,26 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use rustls::ServerConfig;
 
+use super::certs::clients::load_judge;
 use super::certs::load::{Identity, load_identity};
-use super::certs::{Tickets, build_server_config};
-use super::config::checked::{self, Config, HeaderPreset, ListenerSecurity};
+use super::certs::staple::Staples;
+use super::certs::{Ticketing, TlsMaterial, build_server_config};
+use super::config::checked::{self, Config, HeaderPreset, ListenerSecurity, TlsProfile};
+use super::config::guests;
+use super::fetch::Fetcher;
 use super::inherited::Passed;
 use super::keys::{load_keys, no_keys, role_bit};
 use super::metadata;
+use super::ocsp::asker::Asker;
 use super::offer::Offer;
 use super::problem::{Exit, Problem};
 use super::tokens::KeySets;
 use crate::pipeline::authenticate::Identities;
+use crate::pipeline::authenticate::certificate::inquiry::Ocsp;
 use crate::pipeline::authenticate::grants::Grants;
+use crate::pipeline::authenticate::keys::KeyTable;
+use crate::pipeline::authenticate::tokens::Issuers;
 use crate::pipeline::authorize::{Policy, RoleRules};
 use crate::pipeline::seal::Sealer;
 use crate::pipeline::snapshot::{Listener, Security, Snapshot};
@@ -27,7 +34,9 @@ use crate::tools::{Catalog, Registry};
 /// What outlives a reload, so that sessions and tickets do too.
 pub struct Kept {
     /// TLS ticket keys by profile.
-    pub tickets: Tickets,
+    pub tickets: Ticketing,
+    /// Proofs that certificates are not revoked.
+    pub staples: Staples,
     /// The key of legacy session ids.
     pub sealer: Arc<Sealer>,
     /// What is offered.
@@ -36,6 +45,8 @@ pub struct Kept {
     pub passed: Passed,
     /// The keys of issuers.
     pub key_sets: KeySets,
+    /// Asks about certificates of clients, once a profile wants that.
+    pub asker: Option<Asker>,
 }
 
 impl Kept {
@@ -50,23 +61,24 @@ impl Kept {
             return Err(failed());
         }
         Ok(Self {
-            tickets: Tickets::default(),
+            tickets: Ticketing::default(),
+            staples: Staples::default(),
             sealer: Arc::new(Sealer::new(&key)),
             offer: Offer::new(catalog),
             passed: Passed::default(),
             key_sets: KeySets::default(),
+            asker: None,
         })
     }
 }
 
 /// What a configuration names and does not contain.
+#[derive(Clone)]
 pub struct Materials {
     /// By the index of the TLS profile.
-    pub tls: Vec<Arc<ServerConfig>>,
+    pub tls: Vec<TlsMaterial>,
     /// Everybody who may be known.
-    pub identities: Identities,
-    /// What the banner tells of the certificates.
-    pub certificates: Vec<CertificateFact>,
+    pub identities: Arc<Identities>,
 }
 
 /// One certificate, for the banner and the log.
@@ -82,31 +94,64 @@ pub struct CertificateFact {
 
 /// Reads certificates and keys. All problems are listed.
 pub fn load_materials(config: &Config, kept: &mut Kept, now_s: i64) -> Result<Materials, Vec<Problem>> {
-    let (mut tls, mut certificates, mut problems) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut tls, mut problems) = (Vec::new(), Vec::new());
     for profile in &config.tls {
-        let mut identities = Vec::new();
-        for files in &profile.certificates {
-            match load_identity(&profile.name, files, now_s) {
-                Ok(identity) => {
-                    certificates.push(fact(&profile.name, &identity));
-                    identities.push(identity);
-                }
-                Err(found) => problems.extend(found),
-            }
-        }
-        match build_server_config(profile, &identities, &mut kept.tickets) {
-            Ok(built) => tls.push(built),
-            Err(problem) => problems.push(problem),
+        match load_profile(profile, kept, now_s) {
+            Ok(loaded) => tls.push(loaded),
+            Err(found) => problems.extend(found),
         }
     }
     match load_identities(config, &mut kept.key_sets) {
-        Ok(identities) if problems.is_empty() => Ok(Materials { tls, identities, certificates }),
+        Ok(identities) if problems.is_empty() => Ok(Materials { tls, identities: Arc::new(identities) }),
         Ok(_) => Err(problems),
         Err(found) => {
             problems.extend(found);
             Err(problems)
         }
     }
+}
+
+/// One TLS profile from its files. All problems are listed.
+pub fn load_profile(profile: &TlsProfile, kept: &mut Kept, now_s: i64) -> Result<TlsMaterial, Vec<Problem>> {
+    let (mut certificates, mut problems) = (Vec::new(), Vec::new());
+    for files in &profile.certificates {
+        match load_identity(&profile.name, files, now_s) {
+            Ok(identity) => certificates.push(kept.staples.attach(identity, now_s)),
+            Err(found) => problems.extend(found),
+        }
+    }
+    let ocsp = desk(profile, kept).unwrap_or_else(|problem| {
+        problems.push(problem);
+        None
+    });
+    let judge = load_judge(profile, &[], ocsp).unwrap_or_else(|found| {
+        problems.extend(found);
+        None
+    });
+    match build_server_config(profile, &certificates, judge.as_ref(), &mut kept.tickets) {
+        Ok(config) if problems.is_empty() => Ok(TlsMaterial { config, judge, certificates }),
+        Ok(_) => Err(problems),
+        Err(problem) => {
+            problems.push(problem);
+            Err(problems)
+        }
+    }
+}
+
+/// Whom the judge of a profile asks about certificates.
+fn desk(profile: &TlsProfile, kept: &mut Kept) -> Result<Option<Arc<dyn Ocsp>>, Problem> {
+    let Some(settings) = profile.client_auth.as_ref().map(|auth| &auth.ocsp) else { return Ok(None) };
+    if *settings == guests::Ocsp::Off {
+        return Ok(None);
+    }
+    if kept.asker.is_none() {
+        let asker = Asker::start(&Fetcher::build(None)?);
+        kept.asker = Some(asker.map_err(|error| {
+            let what = format!("cannot start the threads that ask about certificates: {error}");
+            Problem::error("E0325", what).exit(Exit::Unavailable)
+        })?);
+    }
+    Ok(kept.asker.as_ref().and_then(|asker| asker.desk(settings)))
 }
 
 /// Everybody who may be known. All problems are listed.
@@ -116,16 +161,45 @@ fn load_identities(config: &Config, key_sets: &mut KeySets) -> Result<Identities
         None => Ok(no_keys()),
     };
     match (keys, key_sets.load(config)) {
-        (Ok(keys), Ok(tokens)) => {
-            let mut identities = Identities::build(keys, role_bits(&config.anonymous_roles));
-            identities.tokens = tokens;
-            identities.grants = Arc::new(build_grants(config));
-            Ok(identities)
-        }
+        (Ok(keys), Ok(tokens)) => Ok(build_identities(config, Arc::new(keys), tokens)),
         (keys, tokens) => {
             Err(keys.err().into_iter().flatten().chain(tokens.err().into_iter().flatten()).collect())
         }
     }
+}
+
+fn build_identities(config: &Config, keys: Arc<KeyTable>, tokens: Issuers) -> Identities {
+    let mut identities = Identities::build(keys, role_bits(&config.anonymous_roles));
+    identities.tokens = tokens;
+    identities.grants = Arc::new(build_grants(config));
+    identities.certificates = config.certificates.clone();
+    identities
+}
+
+/// Everybody who may be known, part by part: what can not be loaded is as it was. The parts that are, and why.
+pub fn renew_identities(
+    config: &Config,
+    key_sets: &mut KeySets,
+    running: &Identities,
+) -> (Identities, Vec<String>, Vec<Problem>) {
+    let (mut kept, mut problems) = (Vec::new(), Vec::new());
+    let mut keep = |part: &str, found: Vec<Problem>| {
+        kept.push(part.to_owned());
+        problems.extend(found);
+    };
+    let keys = match config.api_key.as_ref().map(|settings| load_keys(settings, &config.roles)) {
+        Some(Ok(keys)) => Arc::new(keys),
+        Some(Err(found)) => {
+            keep("auth.api_key", found);
+            running.keys.clone()
+        }
+        None => running.keys.clone(),
+    };
+    let tokens = key_sets.load(config).unwrap_or_else(|found| {
+        keep("auth.jwt", found);
+        running.tokens.clone()
+    });
+    (build_identities(config, keys, tokens), kept, problems)
 }
 
 /// Which roles a name in a token has.
@@ -134,10 +208,18 @@ fn build_grants(config: &Config) -> Grants {
     Grants { roles: config.roles.iter().enumerate().map(named).collect(), ..Grants::default() }
 }
 
+/// What the banner tells of the certificates.
+pub fn facts(config: &Config, materials: &Materials) -> Vec<CertificateFact> {
+    let by_profile = config.tls.iter().zip(&materials.tls);
+    by_profile
+        .flat_map(|(profile, tls)| tls.certificates.iter().map(|identity| fact(&profile.name, identity)))
+        .collect()
+}
+
 /// What a start would stumble over in what a configuration names, each with its setting: certificates, keys, tools.
 /// Nothing is kept of it.
 pub fn inspect(config: &Config, offered: &Registry, now_s: i64) -> Vec<(String, Problem)> {
-    let (mut found, mut tickets) = (Vec::new(), Tickets::default());
+    let (mut found, mut tickets) = (Vec::new(), Ticketing::default());
     for profile in &config.tls {
         let (mut identities, before) = (Vec::new(), found.len());
         for (index, files) in profile.certificates.iter().enumerate() {
@@ -147,8 +229,11 @@ pub fn inspect(config: &Config, offered: &Registry, now_s: i64) -> Vec<(String, 
                 Err(problems) => found.extend(problems.into_iter().map(|problem| (setting(), problem))),
             }
         }
+        let judged = load_judge(profile, &[], None).err().unwrap_or_default();
+        let setting = || format!("tls.{}.client_auth", profile.name);
+        found.extend(judged.into_iter().map(|problem| (setting(), problem)));
         if found.len() == before {
-            let built = build_server_config(profile, &identities, &mut tickets);
+            let built = build_server_config(profile, &identities, None, &mut tickets);
             found.extend(built.err().map(|problem| (format!("tls.{}", profile.name), problem)));
         }
     }
@@ -185,7 +270,7 @@ pub enum Hsts {
 }
 
 /// Builds what the shards know of each listener, in the order of the file.
-pub fn build_listeners(config: &Config, tls: &[Arc<ServerConfig>], hsts: Hsts) -> Vec<Arc<Listener>> {
+pub fn build_listeners(config: &Config, tls: &[TlsMaterial], hsts: Hsts) -> Vec<Arc<Listener>> {
     let key_header = config.api_key.as_ref().map_or("x-api-key", |keys| keys.header.as_str());
     let grants = build_grants(config);
     let built = config.listeners.iter().map(|listener| {
@@ -200,15 +285,15 @@ pub fn build_listeners(config: &Config, tls: &[Arc<ServerConfig>], hsts: Hsts) -
 
 fn build_listener(
     listener: &checked::Listener,
-    tls: &[Arc<ServerConfig>],
+    tls: &[TlsMaterial],
     key_header: &str,
     hsts: Hsts,
 ) -> Listener {
-    let security = match listener.security {
-        ListenerSecurity::Plain => Security::Plain,
+    let (security, judge) = match listener.security {
+        ListenerSecurity::Plain => (Security::Plain, None),
         ListenerSecurity::Tls(index) => {
-            let config = tls.get(index).expect("the checked configuration indexes its own TLS profiles");
-            Security::Tls(Arc::clone(config))
+            let tls = tls.get(index).expect("the checked configuration indexes its own TLS profiles");
+            (Security::Tls(Arc::clone(&tls.config)), tls.judge.clone())
         }
     };
     let over_tls = match security {
@@ -218,6 +303,7 @@ fn build_listener(
     Listener {
         name: listener.name.as_str().into(),
         security,
+        judge,
         speech: listener.speech.clone(),
         limits: listener.limits.clone(),
         path: listener.path.clone(),
@@ -328,7 +414,7 @@ pub fn follow_keys(
 /// Puts everything together. `listeners` are by the index that connections remember.
 pub fn build_snapshot(
     config: &Config,
-    identities: Identities,
+    identities: Arc<Identities>,
     listeners: Vec<Arc<Listener>>,
     generation: u64,
     kept: &Kept,
@@ -341,7 +427,7 @@ pub fn build_snapshot(
         server: config.server.clone(),
         limits: config.limits.clone(),
         listeners,
-        identities: Arc::new(identities),
+        identities,
         policy,
         rate_limits: config.rate_limits.clone(),
         registry,
@@ -352,8 +438,8 @@ pub fn build_snapshot(
 
 #[cfg(test)]
 mod tests {
-    use super::super::certs::tests::identity;
-    use super::super::config::checked::{Resumption, TlsProfile, TlsVersion};
+    use super::super::certs::tests::{identity, material};
+    use super::super::config::checked::Resumption;
     use super::super::dev::tests::config;
     use super::*;
 
@@ -388,14 +474,8 @@ mod tests {
         let mut plain = config.listeners[0].clone();
         plain.security = ListenerSecurity::Plain;
         config.listeners = vec![plain, config.listeners[0].clone()];
-        let profile = TlsProfile {
-            name: "dev".to_owned(),
-            min_version: TlsVersion::Tls13,
-            certificates: Vec::new(),
-            resumption: Resumption::Off,
-        };
-        let tls =
-            [build_server_config(&profile, &[identity(&["localhost"])], &mut Tickets::default()).unwrap()];
+        let profile = TlsProfile { resumption: Resumption::Off, ..TlsProfile::without_files("dev") };
+        let tls = [material(&profile, vec![identity(&["localhost"])])];
         let sent = |hsts| -> Vec<bool> {
             let listeners = build_listeners(&config, &tls, hsts);
             listeners.iter().map(|listener| listener.header_block.starts_with(b"strict-transport")).collect()

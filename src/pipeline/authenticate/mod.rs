@@ -15,6 +15,7 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use certificate::ClientCertificate;
+use certificate::table::CertificateTable;
 use grants::Grants;
 use keys::KeyTable;
 use tokens::cache::{TokenCache, print_of};
@@ -175,6 +176,8 @@ pub struct Identities {
     pub keys: Arc<KeyTable>,
     /// Whose tokens are accepted.
     pub tokens: Issuers,
+    /// Client certificates.
+    pub certificates: CertificateTable,
     /// Which roles a name has.
     pub grants: Arc<Grants>,
     anonymous: Principal,
@@ -182,11 +185,17 @@ pub struct Identities {
 
 impl Identities {
     /// `anonymous_roles` are the roles of a caller without a credential on a listener that allows one.
-    pub fn build(keys: KeyTable, anonymous_roles: u64) -> Self {
+    pub fn build(keys: impl Into<Arc<KeyTable>>, anonymous_roles: u64) -> Self {
         let facts = Arc::new(Facts::of(Method::Anonymous));
         let anonymous =
             Principal { id: "anonymous".into(), roles: anonymous_roles, expires_at_s: u64::MAX, facts };
-        Self { keys: Arc::new(keys), tokens: Issuers::default(), grants: Arc::default(), anonymous }
+        Self {
+            keys: keys.into(),
+            tokens: Issuers::default(),
+            certificates: CertificateTable::default(),
+            grants: Arc::default(),
+            anonymous,
+        }
     }
 
     /// Whose token this is.
@@ -243,8 +252,15 @@ impl Identities {
             }
             Method::ApiKey => self.keys.find_id(&principal.id, now).filter(|_| listener.accepts(method)),
             Method::Jwt => self.find_bearer(principal, now).filter(|_| listener.accepts(method)),
-            // These ways are not offered by any listener.
-            Method::Resident | Method::Certificate => None,
+            // The connection has seen to it that the certificate is still accepted.
+            Method::Certificate => principal
+                .facts
+                .certificate
+                .as_ref()
+                .filter(|_| listener.accepts(method))
+                .map(|certificate| self.certificates.principal(certificate)),
+            // This way is not offered by any listener.
+            Method::Resident => None,
         }
     }
 }
@@ -263,7 +279,7 @@ pub fn authenticate(
     identify(snapshot, listener, credential(listener, head), now, memory)
 }
 
-/// Says whose credential this is.
+/// Says whose credential this is. The connection's certificate may be all that is shown.
 ///
 /// # Errors
 /// Why that is not known.
@@ -278,7 +294,10 @@ pub fn identify(
     let credential = match credential {
         Ok(credential) if (1..=TOKEN_BYTES_MAX).contains(&credential.len()) => Ok(credential),
         Ok(_) => Err(Unknown::Malformed),
-        Err(Unknown::Missing) if listener.admission == Admission::AnonymousAllowed => {
+        Err(Unknown::Missing)
+            if listener.admission == Admission::AnonymousAllowed
+                && !(memory.certificate.is_some() && listener.accepts(Method::Certificate)) =>
+        {
             return Ok(identities.anonymous.clone());
         }
         Err(why) => Err(why),
@@ -294,7 +313,8 @@ pub fn identify(
             // Without a credential the same work is done as for a wrong one.
             Method::ApiKey => identities.keys.find(shown, now),
             Method::Jwt => identities.find_token(shown, snapshot.generation, &mut memory, now),
-            Method::Certificate | Method::Resident | Method::Anonymous => Err(Unknown::Missing),
+            Method::Certificate => known_by(&identities.certificates, memory.certificate, now),
+            Method::Resident | Method::Anonymous => Err(Unknown::Missing),
         };
         match found {
             Ok(principal) => {
@@ -306,6 +326,16 @@ pub fn identify(
         }
     }
     Err(why)
+}
+
+/// The holder of the connection's certificate.
+fn known_by(
+    table: &CertificateTable,
+    certificate: Option<&Arc<ClientCertificate>>,
+    now: Now,
+) -> Result<Principal, Unknown> {
+    let principal = table.principal(certificate.ok_or(Unknown::Missing)?);
+    if now.unix_s() < principal.expires_at_s { Ok(principal) } else { Err(Unknown::Expired) }
 }
 
 /// The credential a request carries: `Authorization: Bearer` or the listener's key header, not both.

@@ -194,7 +194,8 @@ impl Connection {
             crate::pipeline::authenticate::bearer(text.as_bytes()).ok_or(Unknown::Malformed)
         });
         let credential = credential.unwrap_or(Err(Unknown::Missing));
-        let memory = memory(&mut self.remembered, turn.work);
+        let certificate = self.client.as_ref().map(|client| client.certificate());
+        let memory = memory(&mut self.remembered, certificate, turn.work);
         let principal = identify(turn.snapshot, listener, credential, turn.now, memory)?;
         let is_anonymous = principal.facts.method == Method::Anonymous;
         turn.count(if is_anonymous { Count::AuthenticateAnonymous } else { Count::AuthenticateAccepted });

@@ -6,7 +6,7 @@ use super::note::Known;
 use super::timing::Wait;
 use super::{Connection, Drain, listener_of, memory};
 use crate::pipeline::admit::{Exhausted, Payer};
-use crate::pipeline::authenticate::{self, Unknown, authenticate};
+use crate::pipeline::authenticate::{self, Principal, Unknown, authenticate};
 use crate::pipeline::event::Count;
 use crate::pipeline::framing::{
     Asked, Caller, Coding, DISCARD_BYTES_MAX, Delivery, Framing, Inquiry, Upload, chunked, head_limits, judge,
@@ -191,7 +191,6 @@ impl Connection {
         listener: &Listener,
         turn: &mut Turn<'t>,
     ) -> Result<Entry, (Refusal<'static>, Known<'t>)> {
-        let snapshot = turn.snapshot;
         let judged = judge(head, listener);
         let principal = match judged {
             Ok(
@@ -203,8 +202,7 @@ impl Connection {
                 | Asked::EventChannel
                 | Asked::Post(_)),
             ) => {
-                let memory = memory(&mut self.remembered, turn.work);
-                let known = authenticate(snapshot, listener, head, turn.now, memory);
+                let known = self.authenticate(head, listener, turn);
                 Some(known.map(|principal| (principal, asked)))
             }
             Ok(Asked::Options | Asked::Metadata(_)) | Err(_) => None,
@@ -251,6 +249,18 @@ impl Connection {
                 Err((why.into(), known))
             }
         }
+    }
+
+    /// `authenticate`: by what the head shows and the connection's certificate.
+    fn authenticate(
+        &mut self,
+        head: &Head<'_, '_>,
+        listener: &Listener,
+        turn: &mut Turn<'_>,
+    ) -> Result<Principal, Unknown> {
+        let certificate = self.client.as_ref().map(|client| client.certificate());
+        let memory = memory(&mut self.remembered, certificate, turn.work);
+        authenticate(turn.snapshot, listener, head, turn.now, memory)
     }
 
     /// `admit`: a token from every bucket.
@@ -375,8 +385,7 @@ impl Connection {
         let headers = Headers::decode(&head);
         if generation != turn.snapshot.generation {
             let listener = listener_of(turn.snapshot, self.listener)?;
-            let memory = memory(&mut self.remembered, turn.work);
-            match authenticate(turn.snapshot, listener, &head, turn.now, memory) {
+            match self.authenticate(&head, listener, turn) {
                 Ok(principal) => caller.principal = principal,
                 Err(why) => {
                     self.refuse_stranger(why, caller.exchange, listener, turn);

@@ -4,6 +4,7 @@
 //! Next: `listeners`, where most settings meet.
 
 mod tls;
+mod client_auth;
 mod listeners;
 mod access;
 mod tokens;
@@ -45,8 +46,10 @@ pub(super) fn check(raw: raw::File, file: Option<PathBuf>, report: &mut Report) 
     });
     let mut limits = check.limits(&raw.limits, &raw.mcp);
     limits.tokens_max = issuers.iter().map(|issuer| issuer.tokens_max).sum();
+    let mtls = raw.auth.mtls;
     let native = check.native(&raw.native.enable);
     let roles = check.roles(raw.roles, &native);
+    let certificates = check.mtls(mtls, listeners.accepts_certificates, &roles);
     let stdio = listeners.stdio.take().map(|table| check.stdio_roles(table, &roles));
     let anonymous_roles = check.anonymous_roles(&raw.rbac.anonymous_roles, &roles, &listeners);
     let unused: Vec<_> =
@@ -72,6 +75,7 @@ pub(super) fn check(raw: raw::File, file: Option<PathBuf>, report: &mut Report) 
         api_key,
         issuers,
         revocations_file,
+        certificates,
         roles,
         anonymous_roles,
         rate_limits: check.rate_limits(raw.rate_limits),

@@ -176,6 +176,8 @@ pub(in super::super) enum Method {
     ApiKey,
     /// A token of an issuer in `[auth.jwt]`.
     Jwt,
+    /// The certificate that the connection was opened with: `client_auth` of the TLS profile, roles by `[auth.mtls]`.
+    Mtls,
 }
 
 /// `[listeners.NAME.websocket]`.

@@ -34,6 +34,8 @@ pub(super) struct Listeners {
     pub(super) accepts_keys: bool,
     /// Some listener accepts tokens.
     pub(super) accepts_tokens: bool,
+    /// Some listener accepts certificates.
+    pub(super) accepts_certificates: bool,
     /// Some listener lets callers in without a credential.
     pub(super) accepts_anonymous: bool,
 }
@@ -78,6 +80,7 @@ impl Check<'_> {
             profiles: Vec::new(),
             accepts_keys: tables.values().any(|listener| listener.auth.contains(&raw::Method::ApiKey)),
             accepts_tokens: tables.values().any(|listener| listener.auth.contains(&raw::Method::Jwt)),
+            accepts_certificates: tables.values().any(|listener| listener.auth.contains(&raw::Method::Mtls)),
             accepts_anonymous: tables.values().any(|listener| !listener.auth_required),
         };
         let mut taken = Vec::new();
@@ -231,6 +234,7 @@ fn method(raw: raw::Method) -> Method {
     match raw {
         raw::Method::ApiKey => Method::ApiKey,
         raw::Method::Jwt => Method::Jwt,
+        raw::Method::Mtls => Method::Certificate,
     }
 }
 

@@ -3,12 +3,11 @@
 //! Never: a credential looked at while its address is held off, unless this very connection was let in with it before.
 //! Next: `pipeline/failing.rs`, the table.
 
-use super::Connection;
+use super::{Connection, memory};
 use crate::pipeline::authenticate::{Method, Principal, Unknown, identify};
 use crate::pipeline::event::Count;
 use crate::pipeline::failing::Noted;
 use crate::pipeline::peer::Peer;
-use crate::pipeline::respond::Refusal;
 use crate::pipeline::snapshot::Listener;
 use crate::pipeline::turn::Turn;
 
@@ -21,7 +20,7 @@ impl Connection {
         &mut self,
         shown: Result<&[u8], Unknown>,
         listener: &Listener,
-        turn: &Turn<'_>,
+        turn: &mut Turn<'_>,
     ) -> Result<Principal, Unknown> {
         let (snapshot, now) = (turn.snapshot, turn.now);
         let (rules, now_s) = (&snapshot.limits.failures, now.unix_s());
@@ -37,9 +36,11 @@ impl Connection {
             turn.count(Count::AuthenticateHeldOff);
             return Err(Unknown::HeldOff { retry_after_ms: held_s.saturating_mul(1000) });
         }
-        let certificate = self.certificate().cloned();
-        let known = identify(snapshot, listener, shown, certificate.as_ref(), now, &mut self.remembered);
+        let certificate = self.client.as_ref().map(|client| client.certificate());
+        let memory = memory(&mut self.remembered, certificate, turn.work);
+        let known = identify(snapshot, listener, shown, now, memory);
         let Some(address) = address else { return known };
+        let failing = &turn.work.failing;
         match &known {
             Ok(principal) if principal.facts.method == Method::Anonymous => {}
             Ok(_) => failing.forgive(address, now_s),
@@ -49,15 +50,5 @@ impl Connection {
             },
         }
         known
-    }
-}
-
-impl Unknown {
-    /// What the peer is told.
-    pub(super) fn refusal(self) -> Refusal<'static> {
-        match self {
-            Self::HeldOff { retry_after_ms } => Refusal::HeldOff { retry_after_ms },
-            Self::Missing | Self::Malformed | Self::NoSuchKey | Self::Expired => Refusal::Unauthenticated,
-        }
     }
 }

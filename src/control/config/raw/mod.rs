@@ -5,6 +5,7 @@
 
 mod client_auth;
 mod listeners;
+mod tokens;
 mod tls;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use super::quantity::{Size, Time};
 pub(super) use client_auth::{ClientAuth, Crl, Mtls, Ocsp};
 pub(super) use listeners::{Kind, Listener, Method, Sse, Transport, WebSocket};
 pub(super) use tls::{Certificate, Tls};
+pub(super) use tokens::Jwt;
 
 /// Names that an operator chooses are labels elsewhere, so they are short and plain.
 const NAME_PATTERN: &str = "^[A-Za-z0-9_-]{1,64}$";
@@ -195,6 +197,13 @@ pub(super) struct Auth {
     /// API keys.
     #[schemars(with = "ApiKey")]
     pub(super) api_key: Option<ApiKey>,
+    /// Issuers of tokens (JWT), one table an issuer.
+    #[schemars(extend("propertyNames" = { "pattern": NAME_PATTERN }))]
+    pub(super) jwt: BTreeMap<String, Jwt>,
+    /// TOML file with what was taken back before its time: tokens, subjects, keys of issuers. `mcpring token revoke`
+    /// writes it.
+    #[schemars(with = "String", length(min = 1), extend("x-default" = "none", "x-form" = "file"))]
+    pub(super) revocations_file: Option<String>,
     /// Client certificates.
     #[schemars(with = "Mtls")]
     pub(super) mtls: Option<Mtls>,

@@ -187,7 +187,7 @@ fn authentication(request: Vec<u8>, is_known: bool) -> Ready {
     let mut remembered = Remembered::default();
     ready(move || {
         let listener = listener(&desk.snapshot);
-        let who = authenticate(&desk.snapshot, listener, black_box(&head), desk.now, &mut remembered);
+        let who = authenticate(&desk.snapshot, listener, black_box(&head), None, desk.now, &mut remembered);
         assert_eq!(black_box(&who).is_ok(), is_known);
     })
 }

@@ -14,9 +14,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use super::app::Product;
 use super::config::checked::{self, Config, ListenerSecurity};
 use super::config::{self, Colour, Finding, Loaded, Problems, Severity, Source};
+use super::keys::{self, KeyCommand};
 use super::options::{Audience, Check, DevOptions, Format, RunOptions, Shards};
 use super::problem::Problem;
 use super::publish::inspect;
+use super::tokens::command::{self, Token};
 use super::{dev, moment, process, stdio};
 use crate::shard::driver;
 
@@ -74,6 +76,11 @@ enum Command {
     /// Check a configuration: syntax, references, files and secrets
     #[command(after_long_help = EXIT_CODES)]
     Validate(Validate),
+    /// Make, list, revoke and replace API keys
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Mint, inspect and revoke tokens
+    Token(Token),
     /// Print the JSON Schema or the reference of mcpring.toml
     Schema(Schema),
     /// Print the version
@@ -187,6 +194,8 @@ pub fn run(product: Product) -> ExitCode {
         Command::Stdio(stdio) => serve_client(stdio, product),
         Command::Dev(dev) => develop(dev, product),
         Command::Validate(validate) => check_configuration(&validate, &product),
+        Command::Key(command) => keys::run(command),
+        Command::Token(token) => command::run(token),
         Command::Schema(schema) => print(&match schema.format {
             SchemaFormat::Json => format!("{:#}\n", config::schema()),
             SchemaFormat::Markdown => config::markdown(),
@@ -380,7 +389,7 @@ fn locked(package: &str) -> &'static str {
 }
 
 /// Writes data to stdout. A reader that went away is no error.
-fn print(text: &str) -> ExitCode {
+pub fn print(text: &str) -> ExitCode {
     match io::stdout().lock().write_all(text.as_bytes()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
@@ -389,7 +398,7 @@ fn print(text: &str) -> ExitCode {
 }
 
 /// Writes talk to stderr. There is nowhere left to report a failure.
-fn talk(text: &str) {
+pub fn talk(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
@@ -429,6 +438,10 @@ mod tests {
             "mcpring validate",
             "mcpring validate a.toml --no-environment --strict --format json --set a=1",
             "mcpring schema --format markdown",
+            "mcpring key add --id ci --roles agent,reader --expires 90d --config a.toml",
+            "mcpring key list",
+            "mcpring key revoke --name ci --prefix mrk_9f2c7a",
+            "mcpring key rotate --id ci --overlap 1h --expires 90d",
             "mcpring version --verbose",
         ] {
             assert!(read(line).is_ok(), "{line}");

@@ -19,12 +19,14 @@ use super::log::line::Entry;
 use super::moment;
 use super::ocsp::REQUEST_TYPE;
 use super::problem::Problem;
-use super::publish::{Materials, load_identities, load_profile};
+use super::publish::{Materials, load_profile, renew_identities};
 use super::server::Server;
 use super::watch::{Prints, Watch};
 
 /// How often dates are looked at.
 const LOOK: Duration = Duration::from_secs(1);
+/// How soon a key that a token names is asked for.
+const KEYS_LOOK: Duration = Duration::from_millis(200);
 /// Answers of responders that may wait. Each comes from a thread of its own, which can.
 const ANSWERS_MAX: usize = 16;
 /// What an answer of a responder is.
@@ -43,6 +45,8 @@ pub enum Work {
     Listed(String, Result<Vec<u8>, String>),
     /// A second has passed.
     Look,
+    /// Keys of issuers may be there, or be wanted.
+    Keys,
 }
 
 /// What is looked after.
@@ -50,6 +54,7 @@ pub struct Upkeep {
     watch: Watch,
     expiries: Expiries,
     look: tokio::time::Interval,
+    keys: tokio::time::Interval,
     sender: mpsc::Sender<(Question, Result<Vec<u8>, String>)>,
     answers: mpsc::Receiver<(Question, Result<Vec<u8>, String>)>,
     lister: mpsc::Sender<(String, Result<Vec<u8>, String>)>,
@@ -65,8 +70,16 @@ impl Upkeep {
         }
         let (sender, answers) = mpsc::channel(ANSWERS_MAX);
         let (lister, lists) = mpsc::channel(ANSWERS_MAX);
-        let look = tokio::time::interval(LOOK);
-        Self { watch, expiries: Expiries::default(), look, sender, answers, lister, lists }
+        Self {
+            watch,
+            expiries: Expiries::default(),
+            look: tokio::time::interval(LOOK),
+            keys: tokio::time::interval(KEYS_LOOK),
+            sender,
+            answers,
+            lister,
+            lists,
+        }
     }
 
     /// Looks after another configuration from now on.
@@ -83,6 +96,7 @@ impl Upkeep {
             Some((question, answer)) = self.answers.recv() => Work::Answered(question, answer),
             Some((url, answer)) = self.lists.recv() => Work::Listed(url, answer),
             _ = self.look.tick() => Work::Look,
+            _ = self.keys.tick() => Work::Keys,
         }
     }
 
@@ -90,6 +104,7 @@ impl Upkeep {
     pub fn carry_out(&mut self, server: &mut Server, work: Work) {
         match work {
             Work::Changed => self.refresh(server),
+            Work::Keys => server.tend_keys(),
             Work::Answered(question, answer) => staple(server, &question, answer),
             Work::Listed(url, answer) => self.take_list(server, &url, answer),
             Work::Look => {
@@ -198,13 +213,11 @@ fn refresh_materials(server: &mut Server, now_s: i64) -> Refreshed {
             }
         }
     }
-    match load_identities(&config) {
-        Ok(identities) => materials.identities = identities.into(),
-        Err(found) => {
-            problems.extend(found);
-            kept.push("auth".to_owned());
-        }
-    }
+    let renewed = renew_identities(&config, &mut server.kept.key_sets, &materials.identities);
+    let (identities, kept_parts, found) = renewed;
+    materials.identities = identities.into();
+    kept.extend(kept_parts);
+    problems.extend(found);
     Refreshed { materials, kept, problems }
 }
 
@@ -237,22 +250,22 @@ fn staple(server: &mut Server, question: &Question, answer: Result<Vec<u8>, Stri
     let now_s = moment::unix_now_s();
     let profile = format!("tls.{}", question.profile);
     let entry = |level, event| Entry::new(level, event).with("profile", profile.as_str());
-    match server.kept.staples.answered(question, answer, now_s) {
-        Outcome::Stapled(until_s) => {
-            let entry = entry(Level::INFO, "stapled").with("until", moment::minute(until_s));
-            server.log.entry(entry);
-        }
+    let outcome = server.kept.staples.answered(question, answer, now_s);
+    // Told when it is so.
+    restaple(server, now_s);
+    let entry = match outcome {
+        Outcome::Stapled(until_s) => entry(Level::INFO, "stapled").with("until", moment::minute(until_s)),
         Outcome::Failed(reason) => {
             let entry = entry(Level::WARN, "stapling_failed").with("responders", question.urls.clone());
-            server.log.entry(entry.with("message", reason));
+            entry.with("message", reason)
         }
         Outcome::Revoked => {
             let message = "the responder says that the certificate was revoked: replace it";
-            server.log.entry(entry(Level::ERROR, "certificate_revoked").with("message", message));
+            entry(Level::ERROR, "certificate_revoked").with("message", message)
         }
         Outcome::Forgotten => return,
-    }
-    restaple(server, now_s);
+    };
+    server.log.entry(entry);
 }
 
 /// Serves the proofs there are now. No file is read for it but that of the ticket key.

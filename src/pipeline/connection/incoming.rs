@@ -9,7 +9,7 @@ use super::request::Denial;
 use super::timing::Wait;
 use super::{Connection, Drain, listener_of};
 use crate::pipeline::admit::Payer;
-use crate::pipeline::authenticate::{Method, Principal, Unknown, identify};
+use crate::pipeline::authenticate::{Method, Principal, Unknown};
 use crate::pipeline::event::{Count, Outcome, Stage};
 use crate::pipeline::framing::messages::{Found, Messages};
 use crate::pipeline::framing::{Caller, Framing};
@@ -179,7 +179,7 @@ impl Connection {
         turn: &mut Turn<'_>,
     ) -> Result<Principal, Unknown> {
         let channel = self.channel.as_mut().ok_or(Unknown::Missing)?;
-        if !channel.is_entitled(listener, turn) {
+        if !channel.is_entitled(self.peer, listener, turn) {
             return Err(Unknown::Expired);
         }
         // Who began without a name may still give one, as long as nothing is its own.
@@ -194,9 +194,7 @@ impl Connection {
             crate::pipeline::authenticate::bearer(text.as_bytes()).ok_or(Unknown::Malformed)
         });
         let credential = credential.unwrap_or(Err(Unknown::Missing));
-        let certificate = self.client.as_ref().map(|client| client.certificate());
-        let remembered = &mut self.remembered;
-        let principal = identify(turn.snapshot, listener, credential, certificate, turn.now, remembered)?;
+        let principal = self.know(credential, listener, turn)?;
         let is_anonymous = principal.facts.method == Method::Anonymous;
         turn.count(if is_anonymous { Count::AuthenticateAnonymous } else { Count::AuthenticateAccepted });
         let channel = self.channel.as_mut().ok_or(Unknown::Missing)?;
@@ -210,7 +208,9 @@ impl Connection {
         turn.count(Count::AuthenticateRefused);
         let exchange = self.channel.as_ref().map(|channel| channel.exchange);
         if let Some(exchange) = exchange {
-            let refusal = if exchange.carriage.begins_nameless() {
+            let refusal = if let Unknown::HeldOff { retry_after_ms } = why {
+                Refusal::HeldOff { retry_after_ms }
+            } else if exchange.carriage.begins_nameless() {
                 Refusal::UnauthenticatedMessage
             } else {
                 Refusal::Unauthenticated

@@ -6,10 +6,10 @@ use super::note::Known;
 use super::timing::Wait;
 use super::{Connection, Drain, listener_of};
 use crate::pipeline::admit::{Exhausted, Payer};
-use crate::pipeline::authenticate::{self, Principal, Unknown, authenticate};
+use crate::pipeline::authenticate::{self, Unknown, credential};
 use crate::pipeline::event::Count;
 use crate::pipeline::framing::{
-    Asked, Caller, Coding, DISCARD_BYTES_MAX, Delivery, Framing, Upload, chunked, head_limits, judge,
+    Asked, Caller, Coding, DISCARD_BYTES_MAX, Delivery, Framing, Inquiry, Upload, chunked, head_limits, judge,
 };
 use crate::pipeline::headers::Headers;
 use crate::pipeline::respond::{self, Body, Carriage, Exchange, Extra, Refusal};
@@ -49,6 +49,8 @@ enum Entry {
     EventChannel(Caller),
     /// A list of methods.
     Options,
+    /// What OAuth clients have to know, or whether they may ask.
+    Metadata(Inquiry),
 }
 
 impl Connection {
@@ -162,6 +164,12 @@ impl Connection {
                 self.finish_after(exchange);
                 Some(head_bytes)
             }
+            Ok(Entry::Metadata(inquiry)) => {
+                let exchange = self.skip_body(head, exchange);
+                respond::answer_metadata(turn, listener, exchange, inquiry);
+                self.finish_after(exchange);
+                Some(head_bytes)
+            }
             Err((refusal, known)) => {
                 let exchange = self.skip_body(head, exchange);
                 let row = respond::refuse(turn, listener, exchange, &refusal, None);
@@ -194,10 +202,10 @@ impl Connection {
                 | Asked::EventChannel
                 | Asked::Post(_)),
             ) => {
-                let known = self.authenticate(head, listener, turn);
+                let known = self.know(credential(listener, head), listener, turn);
                 Some(known.map(|principal| (principal, asked)))
             }
-            Ok(Asked::Options) | Err(_) => None,
+            Ok(Asked::Options | Asked::Metadata(_)) | Err(_) => None,
         };
         // Whoever asks pays, also for a refusal, so that guessing and flooding are limited too. Who could not say who
         // it is pays from its own address's buckets only, or it could empty the one that all share.
@@ -210,7 +218,10 @@ impl Connection {
             return Err((refusal, Known::default()));
         }
         match principal {
-            None => Ok(Entry::Options),
+            None => Ok(match judged {
+                Ok(Asked::Metadata(inquiry)) => Entry::Metadata(inquiry),
+                Ok(_) | Err(_) => Entry::Options,
+            }),
             Some(Ok((principal, asked))) => {
                 turn.count(if principal.facts.method == authenticate::Method::Anonymous {
                     Count::AuthenticateAnonymous
@@ -229,26 +240,15 @@ impl Connection {
                     Asked::SessionStream => Entry::SessionStream(caller(Delivery::Stream)),
                     Asked::SessionEnd => Entry::SessionEnd(caller(Delivery::Json)),
                     Asked::Options => Entry::Options,
+                    Asked::Metadata(inquiry) => Entry::Metadata(inquiry),
                 })
             }
             Some(Err(why)) => {
                 turn.count(Count::AuthenticateRefused);
                 let known = Known { detail: Some(Unknown::reason(why)), ..Known::default() };
-                Err((Refusal::Unauthenticated, known))
+                Err((why.into(), known))
             }
         }
-    }
-
-    /// `authenticate`: by what the head shows and the connection's certificate.
-    fn authenticate(
-        &mut self,
-        head: &Head<'_, '_>,
-        listener: &Listener,
-        turn: &Turn<'_>,
-    ) -> Result<Principal, Unknown> {
-        let certificate = self.certificate().cloned();
-        let remembered = &mut self.remembered;
-        authenticate(turn.snapshot, listener, head, certificate.as_ref(), turn.now, remembered)
     }
 
     /// `admit`: a token from every bucket.
@@ -373,7 +373,7 @@ impl Connection {
         let headers = Headers::decode(&head);
         if generation != turn.snapshot.generation {
             let listener = listener_of(turn.snapshot, self.listener)?;
-            match self.authenticate(&head, listener, turn) {
+            match self.know(credential(listener, &head), listener, turn) {
                 Ok(principal) => caller.principal = principal,
                 Err(why) => {
                     self.refuse_stranger(why, caller.exchange, listener, turn);
@@ -395,7 +395,7 @@ impl Connection {
     ) {
         turn.count(Count::AuthenticateRefused);
         self.framing = Framing::Head(HeadScan::default());
-        let row = respond::refuse(turn, listener, exchange, &Refusal::Unauthenticated, None);
+        let row = respond::refuse(turn, listener, exchange, &why.into(), None);
         self.note(turn, listener, row, Known { detail: Some(why.reason()), ..Known::default() });
         self.answered(exchange, turn);
     }

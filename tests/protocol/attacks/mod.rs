@@ -5,9 +5,11 @@ mod batches;
 mod bounds;
 mod channels;
 mod reloads;
+mod rights;
 mod shards;
 mod states;
 mod streams;
+mod tokens;
 
 use std::future::poll_fn;
 use std::sync::Arc;

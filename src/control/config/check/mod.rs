@@ -7,11 +7,12 @@ mod tls;
 mod client_auth;
 mod listeners;
 mod access;
+mod tokens;
 mod patterns;
 mod running;
 
 pub(super) use patterns::unmatched;
-pub(super) use running::limits_of;
+pub(super) use running::{failures_of, limits_of};
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,7 @@ use super::problem::Code;
 use super::raw;
 use super::report::{Report, child};
 use super::settings::quoted;
+use crate::pipeline::authorize::Shows;
 use crate::pipeline::snapshot::Server;
 use listeners::Surroundings;
 
@@ -29,6 +31,7 @@ use listeners::Surroundings;
 pub(super) fn check(raw: raw::File, file: Option<PathBuf>, report: &mut Report) -> Config {
     let folder = file.as_deref().and_then(Path::parent).unwrap_or(Path::new("")).to_owned();
     let mut check = Check { report, folder };
+    let failures = failures_of(&raw.auth);
     let public_url = raw.server.public_url.as_deref();
     let public_url = public_url.and_then(|text| check.form("server.public_url", text, form::public_url));
     let tls = check.tls(raw.tls);
@@ -36,12 +39,22 @@ pub(super) fn check(raw: raw::File, file: Option<PathBuf>, report: &mut Report) 
         Surroundings { auth: &raw.auth, tls: &tls, public_url: public_url.as_ref(), limits: &raw.limits };
     let mut listeners = check.listeners(raw.listeners, &around);
     let api_key = raw.auth.api_key.and_then(|keys| check.api_keys(keys, &listeners));
+    let issuers = check.tokens(raw.auth.jwt, &listeners);
+    let revocations_file = raw.auth.revocations_file.map(|file| {
+        if !listeners.accepts_tokens {
+            check.unused("auth.revocations_file", "no listener accepts tokens");
+        }
+        check.file("auth.revocations_file", &file)
+    });
+    let mut limits = check.limits(&raw.limits, &raw.mcp, failures);
+    limits.tokens_max = issuers.iter().map(|issuer| issuer.tokens_max).sum();
     let mtls = raw.auth.mtls;
     let native = check.native(&raw.native.enable);
     let roles = check.roles(raw.roles, &native);
     let certificates = check.mtls(mtls, listeners.accepts_certificates, &roles);
     let stdio = listeners.stdio.take().map(|table| check.stdio_roles(table, &roles));
     let anonymous_roles = check.anonymous_roles(&raw.rbac.anonymous_roles, &roles, &listeners);
+    let grants = check.grants(&raw.rbac, &roles);
     let unused: Vec<_> =
         tls.iter().enumerate().filter(|(index, _)| !listeners.uses_profile(*index)).collect();
     for (_, profile) in unused {
@@ -58,14 +71,18 @@ pub(super) fn check(raw: raw::File, file: Option<PathBuf>, report: &mut Report) 
             instructions: raw.server.instructions,
         },
         runtime: check.runtime(&raw.runtime),
-        limits: check.limits(&raw.limits, &raw.mcp),
+        limits,
         listeners: listeners.checked,
         stdio,
         tls,
         api_key,
+        issuers,
+        revocations_file,
         certificates,
         roles,
         anonymous_roles,
+        grants,
+        shows: if raw.rbac.filter_lists { Shows::Usable } else { Shows::All },
         rate_limits: check.rate_limits(raw.rate_limits),
         native,
         log: check.log(raw.log),

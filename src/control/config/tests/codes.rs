@@ -48,7 +48,7 @@ const EXAMPLES: &[(Code, &str, &str)] = &[
     (Code::Malformed, "[native]", "[log]\nlevel = \"loud\"\n[native]"),
     (Code::Malformed, "[rate_limits.per_ip]", "[rate_limits.\"per ip\"]"),
     (Code::NotRead, "[native]", "[metrics]\nenabled = true\n[native]"),
-    (Code::NotRead, "auth = [\"api_key\"]", "auth = [\"api_key\", \"jwt\"]"),
+    (Code::NotRead, "auth = [\"api_key\"]", "auth = [\"api_key\", \"mtls\"]"),
     (Code::NoMeaning, "[tls.public]", "[tls.public]\ndhfile = \"dh.pem\""),
     (
         Code::SameAddress,
@@ -59,10 +59,20 @@ const EXAMPLES: &[(Code, &str, &str)] = &[
     (Code::NoSuchRole, "anonymous_roles = [\"reader\"]", "anonymous_roles = [\"reeder\"]"),
     (Code::NoSuchTool, "enable = [\"echo\", \"time\"]", "enable = [\"ecko\", \"time\"]"),
     (Code::NoApiKeys, "[auth.api_key]\npepper = { env = \"MCPRING_PEPPER\" }\nkeys_file = \"keys.toml\"", ""),
+    (Code::NoIssuer, "auth = [\"api_key\"]", "auth = [\"api_key\", \"jwt\"]"),
     (Code::NoMethod, "auth_required = false", "auth_required = true"),
     (Code::Contradiction, "[limits]", "[limits]\nmax_connections = 5\nmax_connections_per_ip = 6"),
     (Code::Contradiction, "enable = [\"echo\", \"time\"]", "enable = [\"echo\", \"echo\"]"),
     (Code::BadPattern, "allow = [\"tools/list\"]", "allow = [\"tools/list\", \"\"]"),
+    (Code::NoSuchRole, "allow = [\"tools/list\"]", "allow = [\"tools/list\"]\ninherits = [\"agnt\"]"),
+    (Code::NoSuchRole, "[rbac]", "[rbac]\nscope_roles = { \"mcp:read\" = [\"reeder\"] }"),
+    (Code::NoSuchRole, "[rbac]", "[rbac]\nsubjects = { \"corp|alice@example.com\" = [\"reeder\"] }"),
+    (Code::WrongType, "[rbac]", "[rbac]\nscope_roles = { read = \"reader\" }"),
+    (Code::Malformed, "[rbac]", "[rbac]\nscope_roles = { \"\" = [\"reader\"] }"),
+    (Code::Malformed, "keys_file = \"keys.toml\"", "keys_file = \"keys.toml\"\nprefix = \"my_key\""),
+    (Code::BadCondition, "allow = [\"tools/list\"]", "allow = [\"tools/list\"]\nwhen = \"user == 1\""),
+    (Code::OutOfRange, "allow = [\"tools/list\"]", "allow = [\"tools/list\"]\nwhen = \"\""),
+    (Code::CircleOfRoles, "allow = [\"tools/list\"]", "allow = [\"tools/list\"]\ninherits = [\"reader\"]"),
     (Code::BadPattern, "deny = [\"tools/call:native/countdown\"]", "deny = [\"tools / call\"]"),
     (Code::UnknownWord, "[tls.public]", "[tls.public]\ncipher_suites = [\"TLS_RSA_WITH_AES_128_CBC_SHA\"]"),
     (Code::UnknownWord, "[tls.public]", "[tls.public]\nkey_exchange = [\"ffdhe2048\"]"),
@@ -154,6 +164,7 @@ const ELSEWHERE: &[Code] = &[
     Code::NoSuchCpu,
     Code::NoSecret,
     Code::ShortSecret,
+    Code::NoMetadata,
 ];
 
 #[test]

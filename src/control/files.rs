@@ -3,11 +3,12 @@
 //! Never: a secret in an error, a copy of one that is not wiped.
 //! Next: `certs::load` and `keys`.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
+use aws_lc_rs::digest;
 use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
@@ -16,10 +17,56 @@ use super::problem::{Exit, Problem};
 /// No certificate chain, key, pepper or key list is larger.
 pub const FILE_BYTES_MAX: u64 = 4 << 20;
 
-/// Reads a file that anyone may read.
+/// Reads a file that anyone may read. One that anyone may write is nobody's word.
 pub fn load_public(path: &Path) -> Result<Vec<u8>, Problem> {
     let file = open(path)?;
+    let mode = file.metadata().map_err(|error| unreadable(path, &error))?.mode();
+    if mode & 0o002 != 0 {
+        let what = format!("{} is writable by everyone (mode {:04o})", path.display(), mode & 0o7777);
+        return Err(Problem::error("E0324", what)
+            .help(format!("chmod go-w {}", path.display()))
+            .exit(Exit::Permission));
+    }
     read(path, file)
+}
+
+/// What is at a path, told apart from everything else that was ever there: content, mode, kind, or why nothing can be seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Print([u8; 32]);
+
+/// Files of one folder that are looked at.
+const FOLDER_FILES_MAX: usize = 1024;
+
+/// Takes the print of a file, or of the files in a folder.
+pub fn print(path: &Path) -> Print {
+    let mut hash = digest::Context::new(&digest::SHA256);
+    match fs::read_dir(path) {
+        Ok(folder) => {
+            let mut files: Vec<_> = folder.flatten().map(|entry| entry.path()).collect();
+            files.sort();
+            for path in files.iter().filter(|path| path.is_file()).take(FOLDER_FILES_MAX) {
+                hash.update(digest::digest(&digest::SHA256, path.as_os_str().as_encoded_bytes()).as_ref());
+                hash.update(&print_file(path));
+            }
+        }
+        Err(_) => hash.update(&print_file(path)),
+    }
+    let mut print = Print::default();
+    print.0.copy_from_slice(hash.finish().as_ref());
+    print
+}
+
+fn print_file(path: &Path) -> Vec<u8> {
+    let seen = open(path).and_then(|file| {
+        let mode = file.metadata().map_err(|error| unreadable(path, &error))?.mode();
+        Ok((mode, Zeroizing::new(read(path, file)?)))
+    });
+    match seen {
+        Ok((mode, bytes)) => {
+            [&mode.to_be_bytes()[..], digest::digest(&digest::SHA256, &bytes).as_ref()].concat()
+        }
+        Err(problem) => problem.what.into_bytes(),
+    }
 }
 
 /// Reads a file that only its owner may reach; the bytes are wiped when dropped.
@@ -108,6 +155,15 @@ mod tests {
                 assert_eq!(problem.exit, Exit::Permission);
                 assert_eq!(problem.help, ["chmod 600 /k/server.key"]);
             }
+        }
+    }
+
+    #[test]
+    fn refuses_a_public_file_that_everyone_may_write() {
+        let scratch = super::super::certs::tests::Scratch::new();
+        for (mode, code) in [(0o644, None), (0o664, None), (0o646, Some("E0324")), (0o666, Some("E0324"))] {
+            let path = scratch.write("keys.toml", "", mode);
+            assert_eq!(load_public(&path).err().map(|problem| problem.code), code, "{mode:o}");
         }
     }
 

@@ -25,6 +25,8 @@ use super::problem::{Exit, Problem, exit_code};
 use super::publish::{CertificateFact, Hsts, Kept, Materials, load_materials};
 use super::server::{Prepared, Server};
 use super::stdio::{self, Client, Ended};
+use super::upkeep::Upkeep;
+use super::watch::Prints;
 use crate::shard::address::Address;
 use crate::shard::driver::Driver;
 
@@ -55,6 +57,8 @@ pub struct Start {
     pub config: Config,
     /// Certificates and keys.
     pub materials: Materials,
+    /// Of the files they come from, taken before they were read.
+    pub prints: Prints,
     /// What outlives reloads.
     pub kept: Kept,
     /// Whether browsers are told to insist on HTTPS.
@@ -102,6 +106,7 @@ pub fn run(options: RunOptions) -> ExitCode {
         config.listeners.iter().any(|listener| matches!(listener.security, ListenerSecurity::Tls(_)));
     // 21 ms on another core while this one reads files.
     let _gathering = has_tls.then(warm::gather_entropy);
+    let prints = Prints::take(config.watched());
     let start =
         Kept::build(options.product.catalog.clone()).map_err(|problem| vec![problem]).and_then(|mut kept| {
             let materials = load_materials(&config, &mut kept, moment::unix_now_s())?;
@@ -123,7 +128,7 @@ pub fn run(options: RunOptions) -> ExitCode {
         (Source::Text { .. }, Audience::Client) => Hangup::Ignore,
         (Source::File(_) | Source::Text { .. }, _) => Hangup::Reload(options),
     };
-    let start = Start { began, config, materials, kept, hsts: Hsts::Sent, hangup, client };
+    let start = Start { began, config, materials, prints, kept, hsts: Hsts::Sent, hangup, client };
     serve(start, |ready| banner::announce_run(ready, &warnings))
 }
 
@@ -163,8 +168,8 @@ pub fn serve(start: Start, announce: impl FnOnce(&Ready<'_>)) -> ExitCode {
             Err(error) => return refuse(&[unavailable("cannot listen for signals", &error)]),
         };
         match launch(start, announce) {
-            Ok((mut server, hangup, mut client)) => {
-                let cause = signals.wait(&mut server, &hangup, &mut client).await;
+            Ok((mut server, mut upkeep, hangup, mut client)) => {
+                let cause = signals.wait(&mut server, &mut upkeep, &hangup, &mut client).await;
                 let exit = cause.exit(&server, client.as_ref());
                 signals.settle().await;
                 // One that has left waits for nothing.
@@ -178,10 +183,10 @@ pub fn serve(start: Start, announce: impl FnOnce(&Ready<'_>)) -> ExitCode {
 }
 
 /// What was started, and what it is steered by.
-type Launched = (Server, Hangup, Option<Client>);
+type Launched = (Server, Upkeep, Hangup, Option<Client>);
 
 fn launch(start: Start, announce: impl FnOnce(&Ready<'_>)) -> Result<Launched, Vec<Problem>> {
-    let Start { began, config, materials, kept, hsts, hangup, client } = start;
+    let Start { began, config, materials, prints, kept, hsts, hangup, client } = start;
     let prepared = Prepared::build(config, materials, kept, hsts)?;
     let log = Logger::start(&prepared.config.log).map_err(|problem| vec![problem])?;
     log.write_panics();
@@ -200,7 +205,8 @@ fn launch(start: Start, announce: impl FnOnce(&Ready<'_>)) -> Result<Launched, V
         elapsed: began.elapsed(),
         log: &server.log,
     });
-    Ok((server, hangup, client))
+    let upkeep = Upkeep::start(&server, prints);
+    Ok((server, upkeep, hangup, client))
 }
 
 /// Why the server ends.
@@ -284,7 +290,13 @@ impl Signals {
     }
 
     /// Serves signals until one says to end.
-    async fn wait(&mut self, server: &mut Server, hangup: &Hangup, client: &mut Option<Client>) -> Cause {
+    async fn wait(
+        &mut self,
+        server: &mut Server,
+        upkeep: &mut Upkeep,
+        hangup: &Hangup,
+        client: &mut Option<Client>,
+    ) -> Cause {
         let mut life = tokio::time::interval_at((Instant::now() + LIFE_POLL).into(), LIFE_POLL);
         let mut gathering = None;
         let offer = server.offer();
@@ -294,7 +306,7 @@ impl Signals {
                 _ = self.interrupt.recv() => return Cause::Asked,
                 _ = self.user1.recv() => server.log.counters(),
                 _ = self.hangup.recv() => match hangup {
-                    Hangup::Reload(options) => reload(server, options),
+                    Hangup::Reload(options) => reload(server, upkeep, options),
                     Hangup::Drain => return Cause::Asked,
                     Hangup::Ignore => {}
                 },
@@ -304,6 +316,7 @@ impl Signals {
                     // Edits that follow each other closely are told together, and a full mailbox has time to empty.
                     tokio::time::sleep(OFFER_PAUSE).await;
                 }
+                work = upkeep.next() => upkeep.carry_out(server, work),
                 _ = life.tick() => {
                     // A server without TLS starts without randomness; now nobody waits for the 21 ms.
                     gathering.get_or_insert_with(warm::gather_entropy);
@@ -339,7 +352,7 @@ fn load(options: &RunOptions) -> Result<Loaded, Problems> {
 }
 
 /// Loads the file again and moves to it, or says why not.
-fn reload(server: &mut Server, options: &RunOptions) {
+fn reload(server: &mut Server, upkeep: &mut Upkeep, options: &RunOptions) {
     let began = Instant::now();
     let loaded = match load(options) {
         Ok(loaded) => loaded,
@@ -349,8 +362,10 @@ fn reload(server: &mut Server, options: &RunOptions) {
         }
     };
     log_problems(&server.log, Level::WARN, &loaded.warnings);
+    let prints = Prints::take(loaded.config.watched());
     match server.reload(loaded.config) {
         Ok(done) => {
+            upkeep.follow(server, prints);
             done.warnings.iter().for_each(|warning| server.log.problem(warning));
             let mut entry = Entry::new(Level::INFO, "reloaded").with("generation", done.generation);
             for (name, list) in

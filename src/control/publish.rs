@@ -6,16 +6,21 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use rustls::ServerConfig;
 
+use super::certs::clients::load_judge;
 use super::certs::load::{Identity, load_identity};
-use super::certs::{Tickets, build_server_config};
-use super::config::checked::{self, Config, HeaderPreset, ListenerSecurity};
+use super::certs::staple::Staples;
+use super::certs::{Ticketing, TlsMaterial, build_server_config};
+use super::config::checked::{self, Config, HeaderPreset, ListenerSecurity, TlsProfile};
+use super::config::guests;
+use super::fetch::Fetcher;
 use super::inherited::Passed;
 use super::keys::{load_keys, no_keys, role_bit};
+use super::ocsp::asker::Asker;
 use super::offer::Offer;
 use super::problem::{Exit, Problem};
 use crate::pipeline::authenticate::Identities;
+use crate::pipeline::authenticate::certificate::inquiry::Ocsp;
 use crate::pipeline::authorize::{Policy, RoleRules, RuleError, Shows};
 use crate::pipeline::seal::Sealer;
 use crate::pipeline::snapshot::{Listener, Security, Snapshot};
@@ -24,13 +29,17 @@ use crate::tools::{Catalog, Registry};
 /// What outlives a reload, so that sessions and tickets do too.
 pub struct Kept {
     /// TLS ticket keys by profile.
-    pub tickets: Tickets,
+    pub tickets: Ticketing,
+    /// Proofs that certificates are not revoked.
+    pub staples: Staples,
     /// The key of legacy session ids.
     pub sealer: Arc<Sealer>,
     /// What is offered.
     pub offer: Offer,
     /// Sockets that this process was started with.
     pub passed: Passed,
+    /// Asks about certificates of clients, once a profile wants that.
+    pub asker: Option<Asker>,
 }
 
 impl Kept {
@@ -45,22 +54,23 @@ impl Kept {
             return Err(failed());
         }
         Ok(Self {
-            tickets: Tickets::default(),
+            tickets: Ticketing::default(),
+            staples: Staples::default(),
             sealer: Arc::new(Sealer::new(&key)),
             offer: Offer::new(catalog),
             passed: Passed::default(),
+            asker: None,
         })
     }
 }
 
 /// What a configuration names and does not contain.
+#[derive(Clone)]
 pub struct Materials {
     /// By the index of the TLS profile.
-    pub tls: Vec<Arc<ServerConfig>>,
+    pub tls: Vec<TlsMaterial>,
     /// Everybody who may be known.
-    pub identities: Identities,
-    /// What the banner tells of the certificates.
-    pub certificates: Vec<CertificateFact>,
+    pub identities: Arc<Identities>,
 }
 
 /// One certificate, for the banner and the log.
@@ -76,25 +86,15 @@ pub struct CertificateFact {
 
 /// Reads certificates and keys. All problems are listed.
 pub fn load_materials(config: &Config, kept: &mut Kept, now_s: i64) -> Result<Materials, Vec<Problem>> {
-    let (mut tls, mut certificates, mut problems) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut tls, mut problems) = (Vec::new(), Vec::new());
     for profile in &config.tls {
-        let mut identities = Vec::new();
-        for files in &profile.certificates {
-            match load_identity(&profile.name, files, now_s) {
-                Ok(identity) => {
-                    certificates.push(fact(&profile.name, &identity));
-                    identities.push(identity);
-                }
-                Err(found) => problems.extend(found),
-            }
-        }
-        match build_server_config(profile, &identities, &mut kept.tickets) {
-            Ok(built) => tls.push(built),
-            Err(problem) => problems.push(problem),
+        match load_profile(profile, kept, now_s) {
+            Ok(loaded) => tls.push(loaded),
+            Err(found) => problems.extend(found),
         }
     }
     match load_identities(config) {
-        Ok(identities) if problems.is_empty() => Ok(Materials { tls, identities, certificates }),
+        Ok(identities) if problems.is_empty() => Ok(Materials { tls, identities: Arc::new(identities) }),
         Ok(_) => Err(problems),
         Err(found) => {
             problems.extend(found);
@@ -103,19 +103,72 @@ pub fn load_materials(config: &Config, kept: &mut Kept, now_s: i64) -> Result<Ma
     }
 }
 
+/// One TLS profile from its files. All problems are listed.
+pub fn load_profile(profile: &TlsProfile, kept: &mut Kept, now_s: i64) -> Result<TlsMaterial, Vec<Problem>> {
+    let (mut certificates, mut problems) = (Vec::new(), Vec::new());
+    for files in &profile.certificates {
+        match load_identity(&profile.name, files, now_s) {
+            Ok(identity) => certificates.push(kept.staples.attach(identity, now_s)),
+            Err(found) => problems.extend(found),
+        }
+    }
+    let ocsp = desk(profile, kept).unwrap_or_else(|problem| {
+        problems.push(problem);
+        None
+    });
+    let judge = load_judge(profile, &[], ocsp).unwrap_or_else(|found| {
+        problems.extend(found);
+        None
+    });
+    match build_server_config(profile, &certificates, judge.as_ref(), &mut kept.tickets) {
+        Ok(config) if problems.is_empty() => Ok(TlsMaterial { config, judge, certificates }),
+        Ok(_) => Err(problems),
+        Err(problem) => {
+            problems.push(problem);
+            Err(problems)
+        }
+    }
+}
+
+/// Whom the judge of a profile asks about certificates.
+fn desk(profile: &TlsProfile, kept: &mut Kept) -> Result<Option<Arc<dyn Ocsp>>, Problem> {
+    let Some(settings) = profile.client_auth.as_ref().map(|auth| &auth.ocsp) else { return Ok(None) };
+    if *settings == guests::Ocsp::Off {
+        return Ok(None);
+    }
+    if kept.asker.is_none() {
+        let asker = Asker::start(&Fetcher::build(None)?);
+        kept.asker = Some(asker.map_err(|error| {
+            let what = format!("cannot start the threads that ask about certificates: {error}");
+            Problem::error("E0325", what).exit(Exit::Unavailable)
+        })?);
+    }
+    Ok(kept.asker.as_ref().and_then(|asker| asker.desk(settings)))
+}
+
 /// Everybody who may be known. All problems are listed.
-fn load_identities(config: &Config) -> Result<Identities, Vec<Problem>> {
+pub fn load_identities(config: &Config) -> Result<Identities, Vec<Problem>> {
     let keys = match &config.api_key {
         Some(settings) => load_keys(settings, &config.roles, &config.grants)?,
         None => no_keys(),
     };
-    Ok(Identities::build(keys, role_bits(&config.anonymous_roles)))
+    let mut identities = Identities::build(keys, role_bits(&config.anonymous_roles));
+    identities.certificates = config.certificates.clone();
+    Ok(identities)
+}
+
+/// What the banner tells of the certificates.
+pub fn facts(config: &Config, materials: &Materials) -> Vec<CertificateFact> {
+    let by_profile = config.tls.iter().zip(&materials.tls);
+    by_profile
+        .flat_map(|(profile, tls)| tls.certificates.iter().map(|identity| fact(&profile.name, identity)))
+        .collect()
 }
 
 /// What a start would stumble over in what a configuration names, each with its setting: certificates, keys, tools.
 /// Nothing is kept of it.
 pub fn inspect(config: &Config, offered: &Registry, now_s: i64) -> Vec<(String, Problem)> {
-    let (mut found, mut tickets) = (Vec::new(), Tickets::default());
+    let (mut found, mut tickets) = (Vec::new(), Ticketing::default());
     for profile in &config.tls {
         let (mut identities, before) = (Vec::new(), found.len());
         for (index, files) in profile.certificates.iter().enumerate() {
@@ -125,8 +178,11 @@ pub fn inspect(config: &Config, offered: &Registry, now_s: i64) -> Vec<(String, 
                 Err(problems) => found.extend(problems.into_iter().map(|problem| (setting(), problem))),
             }
         }
+        let judged = load_judge(profile, &[], None).err().unwrap_or_default();
+        let setting = || format!("tls.{}.client_auth", profile.name);
+        found.extend(judged.into_iter().map(|problem| (setting(), problem)));
         if found.len() == before {
-            let built = build_server_config(profile, &identities, &mut tickets);
+            let built = build_server_config(profile, &identities, None, &mut tickets);
             found.extend(built.err().map(|problem| (format!("tls.{}", profile.name), problem)));
         }
     }
@@ -161,7 +217,7 @@ pub enum Hsts {
 }
 
 /// Builds what the shards know of each listener, in the order of the file.
-pub fn build_listeners(config: &Config, tls: &[Arc<ServerConfig>], hsts: Hsts) -> Vec<Arc<Listener>> {
+pub fn build_listeners(config: &Config, tls: &[TlsMaterial], hsts: Hsts) -> Vec<Arc<Listener>> {
     let key_header = config.api_key.as_ref().map_or("x-api-key", |keys| keys.header.as_str());
     config
         .listeners
@@ -172,15 +228,15 @@ pub fn build_listeners(config: &Config, tls: &[Arc<ServerConfig>], hsts: Hsts) -
 
 fn build_listener(
     listener: &checked::Listener,
-    tls: &[Arc<ServerConfig>],
+    tls: &[TlsMaterial],
     key_header: &str,
     hsts: Hsts,
 ) -> Listener {
-    let security = match listener.security {
-        ListenerSecurity::Plain => Security::Plain,
+    let (security, judge) = match listener.security {
+        ListenerSecurity::Plain => (Security::Plain, None),
         ListenerSecurity::Tls(index) => {
-            let config = tls.get(index).expect("the checked configuration indexes its own TLS profiles");
-            Security::Tls(Arc::clone(config))
+            let tls = tls.get(index).expect("the checked configuration indexes its own TLS profiles");
+            (Security::Tls(Arc::clone(&tls.config)), tls.judge.clone())
         }
     };
     let over_tls = match security {
@@ -190,6 +246,7 @@ fn build_listener(
     Listener {
         name: listener.name.as_str().into(),
         security,
+        judge,
         speech: listener.speech.clone(),
         limits: listener.limits.clone(),
         path: listener.path.clone(),
@@ -279,7 +336,7 @@ pub fn follow_offer(
 /// Puts everything together. `listeners` are by the index that connections remember.
 pub fn build_snapshot(
     config: &Config,
-    identities: Identities,
+    identities: Arc<Identities>,
     listeners: Vec<Arc<Listener>>,
     generation: u64,
     kept: &Kept,
@@ -292,7 +349,7 @@ pub fn build_snapshot(
         server: config.server.clone(),
         limits: config.limits.clone(),
         listeners,
-        identities: Arc::new(identities),
+        identities,
         policy,
         rate_limits: config.rate_limits.clone(),
         registry,
@@ -303,8 +360,8 @@ pub fn build_snapshot(
 
 #[cfg(test)]
 mod tests {
-    use super::super::certs::tests::identity;
-    use super::super::config::checked::{Resumption, TlsProfile, TlsVersion};
+    use super::super::certs::tests::{identity, material};
+    use super::super::config::checked::Resumption;
     use super::super::dev::tests::config;
     use super::*;
 
@@ -339,14 +396,8 @@ mod tests {
         let mut plain = config.listeners[0].clone();
         plain.security = ListenerSecurity::Plain;
         config.listeners = vec![plain, config.listeners[0].clone()];
-        let profile = TlsProfile {
-            name: "dev".to_owned(),
-            min_version: TlsVersion::Tls13,
-            certificates: Vec::new(),
-            resumption: Resumption::Off,
-        };
-        let tls =
-            [build_server_config(&profile, &[identity(&["localhost"])], &mut Tickets::default()).unwrap()];
+        let profile = TlsProfile { resumption: Resumption::Off, ..TlsProfile::without_files("dev") };
+        let tls = [material(&profile, vec![identity(&["localhost"])])];
         let sent = |hsts| -> Vec<bool> {
             let listeners = build_listeners(&config, &tls, hsts);
             listeners.iter().map(|listener| listener.header_block.starts_with(b"strict-transport")).collect()

@@ -15,7 +15,8 @@ use super::moment;
 use super::offer::{Changed, Offer};
 use super::problem::{Exit, Problem};
 use super::publish::{
-    CertificateFact, Hsts, Kept, Materials, build_listeners, build_snapshot, follow_offer, load_materials,
+    CertificateFact, Hsts, Kept, Materials, build_listeners, build_snapshot, facts, follow_offer,
+    load_materials,
 };
 use super::reload::{Fate, Plan, Slot, SlotState, plan};
 use super::start;
@@ -36,6 +37,7 @@ pub struct Prepared {
     pub config: Arc<Config>,
     kept: Kept,
     hsts: Hsts,
+    materials: Materials,
     snapshot: Arc<Snapshot>,
     sockets: Vec<Vec<Socket>>,
     usable_connections: u64,
@@ -69,13 +71,14 @@ impl Prepared {
         let listeners = build_listeners(&config, &materials.tls, hsts);
         warm::warm_first(&listeners)?;
         kept.offer.enable(&[], &config.native).map_err(|problem| vec![problem])?;
-        let snapshot = build_snapshot(&config, materials.identities, listeners, 1, &kept)?;
+        let snapshot = build_snapshot(&config, Arc::clone(&materials.identities), listeners, 1, &kept)?;
         let sockets = start::share_out(sockets, shards);
-        let certificates = materials.certificates;
+        let certificates = facts(&config, &materials);
         Ok(Self {
             config: Arc::new(config),
             kept,
             hsts,
+            materials,
             snapshot,
             sockets,
             usable_connections,
@@ -106,6 +109,8 @@ impl Prepared {
             runtime: self.config.runtime.clone(),
             native: self.config.native.clone(),
             roles: self.config.roles.clone(),
+            config: self.config,
+            materials: self.materials,
             snapshot: self.snapshot,
             usable_connections: self.usable_connections,
             kept: self.kept,
@@ -128,9 +133,14 @@ pub struct Server {
     native: Vec<String>,
     /// As the policy was compiled from.
     roles: Vec<RoleRules>,
+    /// As it runs.
+    pub(super) config: Arc<Config>,
+    /// What it names, as it is served.
+    pub(super) materials: Materials,
     snapshot: Arc<Snapshot>,
     usable_connections: u64,
-    kept: Kept,
+    /// What outlives reloads.
+    pub(super) kept: Kept,
     hsts: Hsts,
     fleet: Fleet,
     /// The log.
@@ -167,8 +177,9 @@ impl Server {
         let generation = self.snapshot.generation + 1;
         let offer = self.kept.offer.clone();
         offer.enable(&self.native, &config.native).map_err(|problem| vec![problem])?;
-        let published = build_snapshot(&config, materials.identities, listeners, generation, &self.kept)
-            .and_then(|snapshot| {
+        let identities = Arc::clone(&materials.identities);
+        let published =
+            build_snapshot(&config, identities, listeners, generation, &self.kept).and_then(|snapshot| {
                 let sockets = start::share_out(opened.sockets, shards);
                 self.fleet.publish(&snapshot, sockets, &plan.closed).map_err(mailbox_full)?;
                 Ok(snapshot)
@@ -195,7 +206,24 @@ impl Server {
         let added = plan.placed.iter().zip(&config.listeners).filter(|((_, fate), _)| *fate == Fate::Added);
         let added = added.map(|(_, listener)| listener.name.clone()).zip(opened.addresses);
         let added = added.map(|(name, address)| format!("{name} {address}")).collect();
+        self.config = Arc::new(config);
+        self.materials = materials;
         Ok(Reloaded { generation, added, closed, restart: plan.restart, warnings })
+    }
+
+    /// Moves to other materials under the configuration that runs, or stays with those it has and says why.
+    pub fn adopt(&mut self, materials: Materials) -> Result<u64, Vec<Problem>> {
+        let config = Arc::clone(&self.config);
+        let built = build_listeners(&config, &materials.tls, self.hsts);
+        warm::warm_first(&built)?;
+        let plan = plan(&self.slots, &self.runtime, &config);
+        let listeners = place(&self.snapshot.listeners, &plan, &built);
+        let (identities, generation) = (Arc::clone(&materials.identities), self.snapshot.generation + 1);
+        let snapshot = build_snapshot(&config, identities, listeners, generation, &self.kept)?;
+        self.fleet.publish(&snapshot, Vec::new(), &[]).map_err(mailbox_full)?;
+        self.snapshot = snapshot;
+        self.materials = materials;
+        Ok(generation)
     }
 
     /// What is offered, to wait for its changes.
@@ -385,11 +413,7 @@ mod tests {
     }
 
     fn launch(config: Config) -> (Server, Vec<SocketAddr>) {
-        let materials = Materials {
-            tls: Vec::new(),
-            identities: Identities::build(no_keys(), 0),
-            certificates: Vec::new(),
-        };
+        let materials = Materials { tls: Vec::new(), identities: Arc::new(Identities::build(no_keys(), 0)) };
         let prepared = Prepared::build(
             config,
             materials,

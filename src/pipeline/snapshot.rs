@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::admit::RateLimit;
+use super::authenticate::certificate::judge::Judge;
 use super::authenticate::{Identities, Method, Principal};
 use super::authorize::Policy;
 use super::event::AccessLog;
@@ -42,6 +43,14 @@ pub struct Snapshot {
     pub access_log: AccessLog,
     /// Seals and opens legacy session ids.
     pub sealer: Arc<Sealer>,
+}
+
+impl Snapshot {
+    /// Whether some listener judges certificates by something else than under an older snapshot.
+    pub fn judges_unlike(&self, old: &Self) -> bool {
+        let version = |listener: &Arc<Listener>| listener.judge.as_ref().map(|judge| judge.version);
+        self.listeners.iter().zip(&old.listeners).any(|(new, old)| version(new) != version(old))
+    }
 }
 
 /// The server's identity in `serverInfo`.
@@ -162,6 +171,8 @@ pub struct Listener {
     pub name: Arc<str>,
     /// Where TLS ends; `Plain` only on loopback or by its own word.
     pub security: Security,
+    /// Who judges certificates of clients, where TLS asks for them.
+    pub judge: Option<Arc<Judge>>,
     /// What is spoken there.
     pub speech: Speech,
     /// What one of its connections may cost, beside what holds for all.

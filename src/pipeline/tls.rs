@@ -6,12 +6,14 @@
 
 use std::sync::Arc;
 
+use rustls::pki_types::CertificateDer;
 use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{
     ConnectionState, EncodeError, EncryptError, InsufficientSizeError, UnbufferedStatus,
 };
-use rustls::{CipherSuite, ProtocolVersion, ServerConfig};
+use rustls::{CipherSuite, HandshakeKind, ProtocolVersion, ServerConfig};
 
+use super::authenticate::certificate::Rejected;
 use super::buffers::Pool;
 
 /// Ciphertext that may wait for the rest of its record or handshake message. Bytes.
@@ -33,6 +35,16 @@ pub enum TlsFault {
     /// rustls could not write what it owes.
     #[error("cannot encode: {0}")]
     Encode(String),
+}
+
+impl TlsFault {
+    /// The peer's certificate, when that was it.
+    pub fn rejected(&self) -> Option<Rejected> {
+        match self {
+            Self::Protocol(error) => Rejected::of(error),
+            Self::Overlong | Self::Encode(_) => None,
+        }
+    }
 }
 
 /// What arrived.
@@ -77,6 +89,16 @@ impl Tls {
     /// The negotiated version and suite, once known.
     pub fn negotiated(&self) -> Option<(ProtocolVersion, CipherSuite)> {
         Some((self.connection.protocol_version()?, self.connection.negotiated_cipher_suite()?.suite()))
+    }
+
+    /// What the peer proved to hold, its own certificate first; empty without one.
+    pub fn peer_certificates(&self) -> &[CertificateDer<'static>] {
+        self.connection.peer_certificates().unwrap_or_default()
+    }
+
+    /// Whether the peer came back with a ticket, so that nothing was verified now.
+    pub fn is_resumed(&self) -> bool {
+        self.connection.handshake_kind() == Some(HandshakeKind::Resumed)
     }
 
     /// Takes ciphertext, appends plaintext to `plaintext` and handshake bytes to `outbox`.

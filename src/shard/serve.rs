@@ -38,6 +38,8 @@ enum Event {
     Sent(io::Result<()>, Vec<u8>),
     Expired,
     Drained,
+    /// Certificates are judged by something else.
+    JudgedAnew,
     Woken,
 }
 
@@ -190,6 +192,7 @@ impl Session {
                 Event::Received(result, buffer) => self.received(result, buffer),
                 Event::Sent(result, buffer) => self.sent(&result, buffer),
                 Event::Drained => self.turn(Connection::handle_drain),
+                Event::JudgedAnew => self.turn(Connection::handle_new_judge),
                 Event::Woken => {}
                 Event::Expired => {
                     if self.expired(writing.is_some(), is_idle_read) {
@@ -235,6 +238,9 @@ impl Session {
         }
         if self.bell.take_drain() {
             return Poll::Ready(Event::Drained);
+        }
+        if !is_writing && self.bell.take_judged_anew() {
+            return Poll::Ready(Event::JudgedAnew);
         }
         if self.is_call_due && !is_writing && self.connection.has_call() {
             return Poll::Ready(Event::Woken);

@@ -22,6 +22,7 @@ pub(super) struct Bell {
     looked_at: Cell<Option<u64>>,
     has_expired: Cell<bool>,
     is_draining: Cell<bool>,
+    is_judged_anew: Cell<bool>,
     is_closed: Cell<bool>,
     /// Until when a write that has got on since it began may take, monotonic milliseconds.
     progress_ms: Cell<u64>,
@@ -42,6 +43,17 @@ impl Bell {
     /// Whether the shard wants to stop, if it has not been said before.
     pub(super) fn take_drain(&self) -> bool {
         self.is_draining.replace(false)
+    }
+
+    /// Whether certificates are judged by something else since this was last asked.
+    pub(super) fn take_judged_anew(&self) -> bool {
+        self.is_judged_anew.replace(false)
+    }
+
+    /// Tells the connection that certificates are judged by something else from now on.
+    pub(super) fn judge_anew(&self) {
+        self.is_judged_anew.set(true);
+        self.ring();
     }
 
     /// A write got on; it may take until then.

@@ -263,7 +263,11 @@ impl Shard {
             Letter::Publish { snapshot, sockets, closed } => {
                 let now = self.clock.tick();
                 self.work.borrow_mut().follow(Some(&self.snapshot.borrow()), &snapshot, now);
-                self.snapshot.replace(snapshot);
+                let old = self.snapshot.replace(snapshot);
+                // An idle connection must not stay with a certificate that was taken away.
+                if self.snapshot.borrow().judges_unlike(&old) {
+                    self.connections.borrow().iter().for_each(|(_, bell)| bell.judge_anew());
+                }
                 for index in closed {
                     self.stop_listening(index);
                 }

@@ -16,6 +16,10 @@ mod serving;
 #[cfg(test)]
 mod life;
 #[cfg(test)]
+mod rotation;
+#[cfg(test)]
+mod stapling;
+#[cfg(test)]
 mod sessions;
 #[cfg(test)]
 mod listeners;
@@ -23,6 +27,14 @@ mod listeners;
 mod stdio;
 #[cfg(test)]
 mod ways;
+#[cfg(test)]
+mod secrets;
+#[cfg(test)]
+mod pki;
+#[cfg(test)]
+mod responder;
+#[cfg(test)]
+mod certificates;
 #[cfg(test)]
 mod every;
 #[cfg(test)]

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 pub(crate) const KEY: &str = "mrk_test_operator";
 pub(crate) const SECOND_KEY: &str = "mrk_test_second";
-const PEPPER: &str = "a pepper of at least sixteen bytes";
+pub(crate) const PEPPER: &str = "a pepper of at least sixteen bytes";
 
 /// How long anything may take before the test gives up; nothing waits this long when all is well.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -163,13 +163,27 @@ impl Server {
         server
     }
 
+    /// The next log line.
+    pub(crate) fn next_line(&self) -> Value {
+        self.lines.recv_timeout(PATIENCE).unwrap()
+    }
+
     /// The next log line of that event; anything before it is dropped.
     pub(crate) fn wait_for(&self, event: &str) -> Value {
+        self.until(event).pop().unwrap()
+    }
+
+    /// Every line from now to the next of that event.
+    pub(crate) fn until(&self, event: &str) -> Vec<Value> {
         let mut seen = Vec::new();
         loop {
             match self.lines.recv_timeout(PATIENCE) {
-                Ok(line) if line["event"] == event => return line,
-                Ok(line) => seen.push(line),
+                Ok(line) => {
+                    seen.push(line);
+                    if seen.last().is_some_and(|line| line["event"] == event) {
+                        return seen;
+                    }
+                }
                 Err(error) => panic!("no {event}: {error}; seen: {seen:#?}"),
             }
         }

@@ -30,6 +30,20 @@ pub struct Identity {
     pub names: Vec<String>,
     /// When the first certificate of the chain expires, Unix seconds.
     pub expires_at_s: i64,
+    /// How long the leaf is valid in all.
+    pub lifetime: Duration,
+    /// Of the leaf.
+    pub fingerprint: Fingerprint,
+}
+
+/// The SHA-256 of a certificate.
+pub type Fingerprint = [u8; 32];
+
+/// The fingerprint of a certificate.
+pub fn fingerprint(certificate: &CertificateDer<'_>) -> Fingerprint {
+    let mut fingerprint = Fingerprint::default();
+    fingerprint.copy_from_slice(digest::digest(&digest::SHA256, certificate).as_ref());
+    fingerprint
 }
 
 /// Reads and checks one `[[tls.NAME.certificates]]`. All problems are listed.
@@ -111,7 +125,12 @@ pub fn build_identity(
     let names = names(leaf);
     let expires_at_s =
         parsed.iter().map(|certificate| certificate.validity().not_after.timestamp()).min().unwrap_or(now_s);
-    Ok(Identity { certified: Arc::new(CertifiedKey::new(chain, signing)), names, expires_at_s })
+    let validity = leaf.validity();
+    let lifetime_s = validity.not_after.timestamp().saturating_sub(validity.not_before.timestamp());
+    let lifetime = Duration::from_secs(u64::try_from(lifetime_s).unwrap_or(0));
+    let fingerprint = chain.first().map(fingerprint).unwrap_or_default();
+    let certified = Arc::new(CertifiedKey::new(chain, signing));
+    Ok(Identity { certified, names, expires_at_s, lifetime, fingerprint })
 }
 
 fn names(leaf: &X509Certificate<'_>) -> Vec<String> {
@@ -159,13 +178,13 @@ fn check_order(chain: &[X509Certificate<'_>], files: &Certificate) -> Option<Pro
 
 fn mismatch(files: &Certificate, certificate: &[u8], key: &[u8]) -> Problem {
     Problem::error("E0311", "the key does not belong to the certificate")
-        .note(format!("certificate  {}   public key {}", files.cert_file.display(), fingerprint(certificate)))
-        .note(format!("key          {}   public key {}", files.key_file.display(), fingerprint(key)))
+        .note(format!("certificate  {}   public key {}", files.cert_file.display(), abbreviated(certificate)))
+        .note(format!("key          {}   public key {}", files.key_file.display(), abbreviated(key)))
         .help("the certificate was probably renewed with a new key; point key_file at the new one")
 }
 
 /// `SHA-256 4f1c...e2 (ECDSA P-256)` of a SubjectPublicKeyInfo.
-fn fingerprint(spki: &[u8]) -> String {
+fn abbreviated(spki: &[u8]) -> String {
     let digest = digest::digest(&digest::SHA256, spki);
     let hex: Vec<String> = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
     let (head, tail) = (hex.get(..2).unwrap_or_default().concat(), hex.last().cloned().unwrap_or_default());

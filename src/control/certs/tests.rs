@@ -11,7 +11,7 @@ use rustls::pki_types::{PrivateKeyDer, ServerName};
 use rustls::{HandshakeKind, NamedGroup, ProtocolVersion, RootCertStore, ServerConnection};
 use time::OffsetDateTime;
 
-use super::super::config::checked::Certificate;
+use super::super::config::checked::{Certificate, SecretSource};
 use super::*;
 
 const NOW_S: i64 = 1_795_338_840;
@@ -76,8 +76,32 @@ pub(crate) fn identity(names: &[&str]) -> Identity {
     load::build_identity("t", vec![certificate.der().clone()], &der, &no_files(), now_s()).unwrap()
 }
 
+/// An identity with the certificate of its issuer, valid now.
+pub(crate) fn issued(names: &[&str]) -> Identity {
+    let (root_key, leaf_key) = (key(), key());
+    let mut root = params(&[], now_s() - 60, now_s() + 86_400);
+    root.distinguished_name.push(DnType::CommonName, "root");
+    root.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let root_certificate = root.self_signed(&root_key).unwrap();
+    let issuer = Issuer::from_params(&root, &root_key);
+    let leaf = params(names, now_s() - 60, now_s() + 86_400).signed_by(&leaf_key, &issuer).unwrap();
+    let der = PrivateKeyDer::Pkcs8(leaf_key.serialize_der().into());
+    let chain = vec![leaf.der().clone(), root_certificate.der().clone()];
+    load::build_identity("t", chain, &der, &no_files(), now_s()).unwrap()
+}
+
+/// `identities` as they are served.
+pub(crate) fn material(profile: &TlsProfile, identities: Vec<Identity>) -> TlsMaterial {
+    let config = build_server_config(profile, &identities, None, &mut Ticketing::default()).unwrap();
+    TlsMaterial { config, judge: None, certificates: identities }
+}
+
 fn profile(min_version: TlsVersion, resumption: Resumption) -> TlsProfile {
-    TlsProfile { name: "public".to_owned(), min_version, certificates: Vec::new(), resumption }
+    let mut profile = TlsProfile { min_version, resumption, ..TlsProfile::without_files("public") };
+    if min_version == TlsVersion::Tls12 {
+        profile.cipher_suites.extend(CipherSuite::TLS12);
+    }
+    profile
 }
 
 #[test]
@@ -228,7 +252,8 @@ fn speaks_tls13_with_a_hybrid_group_and_the_servers_suite() {
     let server = build_server_config(
         &profile(TlsVersion::Tls13, Resumption::Tickets),
         std::slice::from_ref(&identity),
-        &mut Tickets::default(),
+        None,
+        &mut Ticketing::default(),
     )
     .unwrap();
     let mut client = trusting(&[&identity]);
@@ -268,7 +293,8 @@ fn speaks_tls12_only_by_its_own_word() {
         build_server_config(
             &profile(version, Resumption::Tickets),
             std::slice::from_ref(&identity),
-            &mut Tickets::default(),
+            None,
+            &mut Ticketing::default(),
         )
         .unwrap()
     };
@@ -280,10 +306,10 @@ fn speaks_tls12_only_by_its_own_word() {
 #[test]
 fn resumes_across_a_reload_and_never_across_profiles() {
     let identity = identity(&["a.test"]);
-    let mut tickets = Tickets::default();
+    let mut tickets = Ticketing::default();
     let mut build = |name: &str, resumption| {
         let profile = TlsProfile { name: name.to_owned(), ..profile(TlsVersion::Tls13, resumption) };
-        build_server_config(&profile, std::slice::from_ref(&identity), &mut tickets).unwrap()
+        build_server_config(&profile, std::slice::from_ref(&identity), None, &mut tickets).unwrap()
     };
     let (before, after) = (build("public", Resumption::Tickets), build("public", Resumption::Tickets));
     let (other, off) = (build("internal", Resumption::Tickets), build("public", Resumption::Off));
@@ -305,7 +331,8 @@ fn chooses_the_certificate_by_sni_and_falls_back_to_the_first() {
     let server = build_server_config(
         &profile(TlsVersion::Tls13, Resumption::Off),
         &identities,
-        &mut Tickets::default(),
+        None,
+        &mut Ticketing::default(),
     )
     .unwrap();
     let client = Arc::new(trusting(&[&identities[0], &identities[1]]));
@@ -315,4 +342,59 @@ fn chooses_the_certificate_by_sni_and_falls_back_to_the_first() {
     }
     let refusal = handshake(&server, &client, "x.y.b.test").err().unwrap();
     assert!(matches!(refusal, rustls::Error::InvalidCertificate(_)), "{refusal}");
+}
+
+/// What the first of two profiles has to say, and what both ends agree on with a client that offers everything.
+fn agreed(change: impl FnOnce(&mut TlsProfile)) -> Agreed {
+    let identity = identity(&["a.test"]);
+    let mut profile = profile(TlsVersion::Tls12, Resumption::Tickets);
+    change(&mut profile);
+    let server = material(&profile, vec![identity.clone()]).config;
+    handshake(&server, &Arc::new(trusting(&[&identity])), "a.test").unwrap()
+}
+
+#[test]
+fn follows_the_order_of_suites_and_key_exchanges_that_is_written() {
+    use rustls::CipherSuite as Agreed;
+    for (suites, expect) in [
+        (vec![CipherSuite::Aes128Gcm, CipherSuite::Aes256Gcm], Agreed::TLS13_AES_128_GCM_SHA256),
+        (vec![CipherSuite::Chacha20Poly1305, CipherSuite::Aes128Gcm], Agreed::TLS13_CHACHA20_POLY1305_SHA256),
+    ] {
+        assert_eq!(agreed(|profile| profile.cipher_suites = suites.clone()).suite, expect, "{suites:?}");
+    }
+    for (exchanges, expect) in [
+        (vec![KeyExchange::Secp384r1, KeyExchange::X25519MlKem768], NamedGroup::secp384r1),
+        (vec![KeyExchange::X25519, KeyExchange::X25519MlKem768], NamedGroup::X25519),
+        (vec![KeyExchange::Secp256r1], NamedGroup::secp256r1),
+    ] {
+        assert_eq!(agreed(|profile| profile.key_exchange = exchanges.clone()).group, expect, "{exchanges:?}");
+    }
+}
+
+#[test]
+fn resumes_at_another_node_that_has_the_same_ticket_key() {
+    let scratch = Scratch::new();
+    let identity = identity(&["a.test"]);
+    let secret = |name: &str, text: &str| SecretSource::File(scratch.write(name, text, 0o600));
+    let shared = secret("shared", "0123456789abcdef0123456789abcdef");
+    let node = |name: &str, source: &SecretSource| {
+        let ticket_key = TicketKey::Shared(source.clone());
+        let profile = TlsProfile { ticket_key, ..TlsProfile::without_files(name) };
+        material(&profile, vec![identity.clone()]).config
+    };
+    let here = node("public", &shared);
+    for (there, expect) in [
+        (node("public", &shared), HandshakeKind::Resumed),
+        (node("internal", &shared), HandshakeKind::Full),
+        (node("public", &secret("other", "0123456789abcdef0123456789abcdeg")), HandshakeKind::Full),
+    ] {
+        let client = Arc::new(trusting(&[&identity]));
+        assert_eq!(handshake(&here, &client, "a.test").unwrap().kind, HandshakeKind::Full);
+        assert_eq!(handshake(&there, &client, "a.test").unwrap().kind, expect);
+    }
+    let short = TicketKey::Shared(secret("short", "0123456789abcdef"));
+    let profile = TlsProfile { ticket_key: short, ..TlsProfile::without_files("public") };
+    let problem = Ticketing::default().lease(&profile).unwrap_err();
+    assert_eq!(problem.code, "E0351");
+    assert!(!problem.to_string().contains("0123456789"), "{problem}");
 }

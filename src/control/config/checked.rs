@@ -8,8 +8,11 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::guests::ClientAuth;
+use super::profile::{CipherSuite, KeyExchange, OnChange, Stapling, TicketKey};
 use crate::pipeline::admit::RateLimit;
 use crate::pipeline::authenticate::Method;
+use crate::pipeline::authenticate::certificate::table::CertificateTable;
 use crate::pipeline::authenticate::grants::Grants;
 use crate::pipeline::authorize::{RoleRules, Shows};
 use crate::pipeline::event::AccessLog;
@@ -36,6 +39,8 @@ pub struct Config {
     pub tls: Vec<TlsProfile>,
     /// Where API keys are.
     pub api_key: Option<ApiKeys>,
+    /// Roles of client certificates.
+    pub certificates: CertificateTable,
     /// Roles in file order; at most 64.
     pub roles: Vec<RoleRules>,
     /// Indices into `roles` of a caller without a credential.
@@ -50,6 +55,30 @@ pub struct Config {
     pub native: Vec<String>,
     /// Where and how much is logged.
     pub log: Log,
+}
+
+impl Config {
+    /// The files and folders whose change is looked after: what they hold is loaded again.
+    pub fn watched(&self) -> Vec<PathBuf> {
+        let mut paths = Vec::new();
+        for profile in self.tls.iter().filter(|profile| profile.on_change == OnChange::Reload) {
+            for pair in &profile.certificates {
+                paths.extend([pair.cert_file.clone(), pair.key_file.clone()]);
+            }
+            if let TicketKey::Shared(source) = &profile.ticket_key {
+                paths.extend(source.file());
+            }
+            if let Some(auth) = &profile.client_auth {
+                paths.push(auth.ca_file.clone());
+                paths.extend(auth.lists.watched());
+            }
+        }
+        if let Some(keys) = &self.api_key {
+            paths.push(keys.keys_file.clone());
+            paths.extend(keys.pepper.file());
+        }
+        paths
+    }
 }
 
 /// `[runtime]`.
@@ -188,8 +217,26 @@ pub struct TlsProfile {
     pub min_version: TlsVersion,
     /// Chosen by SNI; the first is the fallback. Never empty.
     pub certificates: Vec<Certificate>,
+    /// Offered in this order; at least one of TLS 1.3, and of TLS 1.2 where that is permitted.
+    pub cipher_suites: Vec<CipherSuite>,
+    /// Offered in this order, never empty.
+    pub key_exchange: Vec<KeyExchange>,
     /// Session tickets.
     pub resumption: Resumption,
+    /// How long a ticket key is in use.
+    pub ticket_rotation: Duration,
+    /// Where ticket keys come from.
+    pub ticket_key: TicketKey,
+    /// Whether the files are watched.
+    pub on_change: OnChange,
+    /// How long before a certificate expires to warn, longest first.
+    pub expiry_warnings: Vec<Duration>,
+    /// Certificates that are valid for longer in all are warned of; `Duration::MAX` warns of none.
+    pub certificate_age_max: Duration,
+    /// Proofs against revocation.
+    pub stapling: Stapling,
+    /// What is wanted of clients; none when they are not asked for a certificate.
+    pub client_auth: Option<ClientAuth>,
 }
 
 /// `tls.NAME.min_version`.
@@ -244,6 +291,19 @@ pub enum SecretSource {
     File(PathBuf),
     /// `$CREDENTIALS_DIRECTORY/NAME`.
     Credential(String),
+}
+
+impl SecretSource {
+    /// The file it is in, if it is in one.
+    pub fn file(&self) -> Option<PathBuf> {
+        match self {
+            Self::Env(_) => None,
+            Self::File(path) => Some(path.clone()),
+            Self::Credential(name) => {
+                std::env::var_os("CREDENTIALS_DIRECTORY").map(|folder| PathBuf::from(folder).join(name))
+            }
+        }
+    }
 }
 
 /// `[log]`.

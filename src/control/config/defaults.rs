@@ -9,11 +9,15 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::checked::{Driver, HeaderPreset, LogFormat, Resumption, SlowReader, TlsVersion};
+use super::profile::KeyExchange;
 use super::quantity::{Size, Time};
 use super::raw::{
     ApiKey, Auth, File, Limits, Listener, Log, Mcp, Native, RateLimit, Rbac, Runtime, Server, Shards, Sse,
     Tls, Transport, WebSocket,
 };
+
+/// Seconds.
+const DAY_S: u64 = 24 * 3600;
 
 impl Default for File {
     fn default() -> Self {
@@ -79,6 +83,7 @@ impl Default for Auth {
     fn default() -> Self {
         Self {
             api_key: None,
+            mtls: None,
             max_failures: 20,
             failure_window: Time::from_secs(600),
             block_for: Time::from_secs(600),
@@ -170,7 +175,17 @@ impl Default for Tls {
         Self {
             min_version: TlsVersion::Tls13,
             allow_tls12: false,
+            cipher_suites: None,
+            key_exchange: KeyExchange::DEFAULT.to_vec(),
             session_resumption: Resumption::Tickets,
+            ticket_rotation: Time::from_secs(6 * 3600),
+            ticket_key: None,
+            reload_on_change: true,
+            expiry_warning: [30 * DAY_S, 7 * DAY_S, DAY_S].map(Time::from_secs).to_vec(),
+            max_certificate_age: None,
+            ocsp_stapling: true,
+            ocsp_responder: None,
+            client_auth: None,
             certificates: Vec::new(),
         }
     }

@@ -14,20 +14,39 @@ use rustix::thread::{CpuSet, sched_getaffinity};
 
 use super::checked::{Config, SecretSource};
 use super::problem::Code;
+use super::profile::TicketKey;
 use super::report::{Report, child, entry};
+use crate::control::secret::{PEPPER_BYTES_MIN, TICKET_KEY_BYTES_MIN};
 
-/// A shorter pepper can be guessed from one stored key.
-const PEPPER_BYTES_MIN: usize = 16;
 /// No secret is longer; a file that is was named by mistake.
-const PEPPER_BYTES_MAX: u64 = 64 << 10;
+const SECRET_BYTES_MAX: u64 = 64 << 10;
+
+/// A secret as messages name it.
+struct Secret {
+    name: &'static str,
+    bytes_min: usize,
+    /// Why it has to stay.
+    keep: &'static str,
+}
+
+const PEPPER: Secret =
+    Secret { name: "pepper", bytes_min: PEPPER_BYTES_MIN, keep: "API keys are stored under it" };
+const TICKET_KEY: Secret =
+    Secret { name: "ticket key", bytes_min: TICKET_KEY_BYTES_MIN, keep: "all nodes need the same" };
+/// How to make one.
+const GENERATE: &str = "head -c 32 /dev/urandom | base64";
 
 /// Looks at everything the configuration names.
 pub(super) fn check(config: &Config, report: &mut Report) {
     for profile in &config.tls {
-        let list = child(&child("tls", &profile.name), "certificates");
+        let table = child("tls", &profile.name);
+        if let TicketKey::Shared(source) = &profile.ticket_key {
+            TICKET_KEY.check(&child(&table, "ticket_key"), source, report);
+        }
+        let list = child(&table, "certificates");
         for (index, pair) in profile.certificates.iter().enumerate() {
             let path = entry(&list, index);
-            readable(&child(&path, "cert_file"), &pair.cert_file, report);
+            trusted(&child(&path, "cert_file"), &pair.cert_file, report);
             let key = child(&path, "key_file");
             if readable(&key, &pair.key_file, report) {
                 private(&key, &pair.key_file, report);
@@ -35,8 +54,8 @@ pub(super) fn check(config: &Config, report: &mut Report) {
         }
     }
     if let Some(keys) = &config.api_key {
-        readable("auth.api_key.keys_file", &keys.keys_file, report);
-        pepper(&keys.pepper, report);
+        trusted("auth.api_key.keys_file", &keys.keys_file, report);
+        PEPPER.check("auth.api_key.pepper", &keys.pepper, report);
     }
     check_cpus(config, report);
 }
@@ -69,6 +88,30 @@ fn readable(path: &str, file: &Path, report: &mut Report) -> bool {
     false
 }
 
+/// Whether a file that says who is trusted can be read, and changed by its owner alone. With a group it is a question of
+/// who is in it, so that is only said.
+pub(super) fn trusted(path: &str, file: &Path, report: &mut Report) {
+    if !readable(path, file, report) {
+        return;
+    }
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    for (place, is_folder) in [(file, false), (folder, true)] {
+        let Ok(metadata) = fs::metadata(place) else { continue };
+        let mode = metadata.permissions().mode() & 0o7777;
+        // In a folder with the sticky bit nobody replaces what is another's.
+        let open = if is_folder && mode & 0o1000 != 0 { 0 } else { mode & 0o022 };
+        let (code, who) = match open {
+            0 => continue,
+            0o020 => (Code::TrustShared, "its group"),
+            _ => (Code::TrustOpen, "everyone"),
+        };
+        let what = if is_folder { "the folder " } else { "" };
+        let message = format!("{what}{} is writable by {who} (mode {mode:04o})", place.display());
+        let help = if code == Code::TrustOpen { "go-w" } else { "g-w" };
+        report.problem(code, path, message).help(format!("chmod {help} {}", place.display()));
+    }
+}
+
 /// What to do about a file that is not there.
 fn missing_file(path: &str, file: &Path) -> String {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -95,63 +138,63 @@ fn private(path: &str, file: &Path, report: &mut Report) {
     report.problem(Code::SecretOpen, path, message).help(format!("chmod 600 {}", file.display()));
 }
 
-/// Whether the pepper is there and long enough.
-fn pepper(source: &SecretSource, report: &mut Report) {
-    let path = "auth.api_key.pepper";
-    let generate = "head -c 32 /dev/urandom | base64";
-    match source {
-        SecretSource::Env(name) => match env::var_os(name).map(OsString::into_vec) {
-            Some(secret) => long_enough(&child(path, "env"), &secret, report),
-            None => {
-                let message = format!("the environment variable {name} with the pepper is not set");
-                let problem = report.problem(Code::NoSecret, &child(path, "env"), message);
-                problem.help(format!(
-                    "export {name}=\"$({generate})\", and keep it: API keys are stored under it"
-                ));
+impl Secret {
+    /// Whether it is there and long enough.
+    fn check(&self, path: &str, source: &SecretSource, report: &mut Report) {
+        match source {
+            SecretSource::Env(name) => match env::var_os(name).map(OsString::into_vec) {
+                Some(secret) => self.long_enough(&child(path, "env"), &secret, report),
+                None => {
+                    let message =
+                        format!("the environment variable {name} with the {} is not set", self.name);
+                    let problem = report.problem(Code::NoSecret, &child(path, "env"), message);
+                    problem.help(format!("export {name}=\"$({GENERATE})\", and keep it: {}", self.keep));
+                }
+            },
+            SecretSource::File(file) => {
+                let path = child(path, "file");
+                if self.file(&path, file, report) {
+                    private(&path, file, report);
+                }
             }
-        },
-        SecretSource::File(file) => {
-            let path = child(path, "file");
-            if secret_file(&path, file, report) {
-                private(&path, file, report);
-            }
+            // No look at the mode: systemd gives access by an ACL, whose mask shows as the group's bits.
+            SecretSource::Credential(name) => match env::var_os("CREDENTIALS_DIRECTORY") {
+                Some(folder) => {
+                    self.file(&child(path, "credential"), &PathBuf::from(folder).join(name), report);
+                }
+                None => {
+                    let message =
+                        format!("the credential `{name}` is not there: $CREDENTIALS_DIRECTORY is not set");
+                    let problem = report.problem(Code::NoSecret, &child(path, "credential"), message);
+                    problem.help(format!(
+                        "start it from a systemd unit with LoadCredential={name}:/path/to/file"
+                    ));
+                }
+            },
         }
-        // No look at the mode: systemd gives access by an ACL, whose mask shows as the group's bits.
-        SecretSource::Credential(name) => match env::var_os("CREDENTIALS_DIRECTORY") {
-            Some(folder) => {
-                secret_file(&child(path, "credential"), &PathBuf::from(folder).join(name), report);
-            }
-            None => {
-                let message =
-                    format!("the credential `{name}` is not there: $CREDENTIALS_DIRECTORY is not set");
-                let problem = report.problem(Code::NoSecret, &child(path, "credential"), message);
-                problem
-                    .help(format!("start it from a systemd unit with LoadCredential={name}:/path/to/file"));
-            }
-        },
     }
-}
 
-/// Whether a file holds a secret. True when it could be read.
-fn secret_file(path: &str, file: &Path, report: &mut Report) -> bool {
-    if !readable(path, file, report) {
-        return false;
+    /// Whether a file holds it. True when it could be read.
+    fn file(&self, path: &str, file: &Path, report: &mut Report) -> bool {
+        if !readable(path, file, report) {
+            return false;
+        }
+        let mut secret = zeroize::Zeroizing::new(Vec::new());
+        let opened = File::open(file).and_then(|file| file.take(SECRET_BYTES_MAX).read_to_end(&mut secret));
+        if opened.is_ok() {
+            self.long_enough(path, &secret, report);
+        }
+        true
     }
-    let mut secret = zeroize::Zeroizing::new(Vec::new());
-    let opened = File::open(file).and_then(|file| file.take(PEPPER_BYTES_MAX).read_to_end(&mut secret));
-    if opened.is_ok() {
-        long_enough(path, &secret, report);
-    }
-    true
-}
 
-/// Whether a secret has enough bytes; a line end is not part of it.
-fn long_enough(path: &str, secret: &[u8], report: &mut Report) {
-    let bytes = secret.trim_ascii_end().len();
-    if bytes < PEPPER_BYTES_MIN {
-        let message = format!("the pepper has {bytes} bytes, at least {PEPPER_BYTES_MIN} are needed");
-        let problem = report.problem(Code::ShortSecret, path, message);
-        problem.help("make one with: head -c 32 /dev/urandom | base64");
+    /// Whether it has enough bytes; a line end is not part of it.
+    fn long_enough(&self, path: &str, secret: &[u8], report: &mut Report) {
+        let (bytes, min) = (secret.trim_ascii_end().len(), self.bytes_min);
+        if bytes < min {
+            let message = format!("the {} has {bytes} bytes, at least {min} are needed", self.name);
+            let problem = report.problem(Code::ShortSecret, path, message);
+            problem.help(format!("make one with: {GENERATE}"));
+        }
     }
 }
 

@@ -4,6 +4,8 @@
 //! Next: `raw` for the settings, `checked` for what the program works with.
 
 pub mod checked;
+pub mod profile;
+pub mod guests;
 mod source;
 mod tree;
 mod raw;

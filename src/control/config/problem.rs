@@ -164,7 +164,8 @@ impl Problems {
     /// Whether a permission is all that is wrong.
     pub fn is_permission_only(&self) -> bool {
         let errors = || self.list.iter().filter(|problem| problem.severity() == Severity::Error);
-        errors().count() > 0 && errors().all(|problem| problem.code == Code::SecretOpen.id())
+        errors().count() > 0
+            && errors().all(|problem| [Code::SecretOpen.id(), Code::TrustOpen.id()].contains(&problem.code))
     }
 
     /// The frames people read, one after another, each with file, line, caret and help.
@@ -240,12 +241,14 @@ codes! {
     CircleOfRoles = "E0215", "A role inherits itself.";
     OtherKind = "E0216", "A listener has a setting that its kind does not read.";
     NoTarget = "E0217", "A redirect listener has no https URL to send callers to.";
+    NoClientAuth = "E0218", "Callers are let in by certificates, but the TLS profile asks for none.";
     SecretOpen = "E0320", "The group of a secret file, or everyone, has access to it.";
     NotAFile = "E0321", "What the configuration names is not a regular file.";
     FileUnreadable = "E0323", "A file that the configuration names can not be read.";
+    TrustOpen = "E0324", "Everyone may change a file that says who is trusted.";
     NoSuchCpu = "E0330", "A CPU is named that this process may not use.";
-    NoSecret = "E0350", "The pepper is not where the configuration says.";
-    ShortSecret = "E0351", "The pepper is too short.";
+    NoSecret = "E0350", "A secret is not where the configuration says.";
+    ShortSecret = "E0351", "A secret is too short.";
     AnonymousNetwork = "E0501", "Callers without a credential could come from the network.";
     PlaintextNetwork = "E0503", "Requests and keys could cross the network unencrypted.";
     Tls12Allowed = "W0211", "A TLS profile accepts TLS 1.2.";
@@ -253,6 +256,8 @@ codes! {
     NothingCallable = "W0215", "No caller may do anything.";
     NoSuchMethod = "W0216", "The pattern of a role names no method.";
     NothingMatched = "W0217", "The pattern of a role matches nothing that is offered.";
+    RevocationWeak = "W0218", "A client is let in although its certificate may be revoked.";
+    TrustShared = "W0324", "A group may change a file that says who is trusted.";
     CpusShared = "W0331", "There are more shards than CPUs.";
     AnonymousAllowed = "W0501", "Callers without a credential are let in from the network.";
     PlaintextAllowed = "W0503", "Requests and keys may cross the network unencrypted.";

@@ -9,10 +9,11 @@ mod told;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::app::Product;
-use super::certs::{build_server_config, warm};
+use super::certs::{TlsMaterial, build_server_config, warm};
 use super::dev_ca::DevCa;
 use super::files::reason;
 use super::keys::{MintedKey, mint_key};
@@ -20,7 +21,8 @@ use super::moment;
 use super::options::DevOptions;
 use super::problem::{Exit, Problem};
 use super::process::{Hangup, Start, refuse, serve};
-use super::publish::{Hsts, Kept, Materials, fact};
+use super::publish::{Hsts, Kept, Materials};
+use super::watch::Prints;
 use crate::pipeline::authenticate::Identities;
 use settings::build_config;
 use told::{Told, announce};
@@ -53,9 +55,10 @@ fn prepare(options: &DevOptions, product: &Product, began: Instant) -> Result<(S
     let ca = DevCa::load_or_build(&folder, now_s).map_err(one)?;
     let identity = ca.issue(now_s)?;
     let mut kept = Kept::build(product.catalog.clone()).map_err(one)?;
-    let certificates = vec![fact("dev", &identity)];
     let profile = config.tls.first().expect("build_config makes one profile");
-    let tls = build_server_config(profile, &[identity], &mut kept.tickets).map_err(one)?;
+    let certificates = vec![identity];
+    let config_of_tls = build_server_config(profile, &certificates, None, &mut kept.tickets).map_err(one)?;
+    let tls = TlsMaterial { config: config_of_tls, judge: None, certificates };
     let until_s = u64::try_from(now_s).unwrap_or(0) + TOKEN_LIFE_S;
     let MintedKey { token, table, expires_at_s } = mint_key("dev", 1, until_s).map_err(one)?;
     let port = addresses.http.first().map_or(options.port, SocketAddr::port);
@@ -69,9 +72,17 @@ fn prepare(options: &DevOptions, product: &Product, began: Instant) -> Result<(S
         tcp: addresses.tcp,
         program: std::env::args_os().next().map_or_else(|| PathBuf::from("mcpring"), PathBuf::from),
     };
-    let materials = Materials { tls: vec![tls], identities: Identities::build(table, 0), certificates };
-    let start =
-        Start { began, config, materials, kept, hsts: Hsts::Omitted, hangup: Hangup::Drain, client: None };
+    let materials = Materials { tls: vec![tls], identities: Arc::new(Identities::build(table, 0)) };
+    let start = Start {
+        began,
+        config,
+        materials,
+        prints: Prints::default(),
+        kept,
+        hsts: Hsts::Omitted,
+        hangup: Hangup::Drain,
+        client: None,
+    };
     Ok((start, told))
 }
 

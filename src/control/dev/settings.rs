@@ -8,14 +8,14 @@ use std::time::Duration;
 use rustix::thread::{CpuSet, sched_getaffinity};
 
 use super::super::config::checked::{
-    Config, Driver, HeaderPreset, Listener, ListenerSecurity, Log, LogFormat, Pin, Resumption, Runtime,
-    TlsProfile, TlsVersion,
+    Config, Driver, HeaderPreset, Listener, ListenerSecurity, Log, LogFormat, Pin, Runtime, TlsProfile,
 };
 use super::super::config::default_limits;
 use super::super::options::{DevOptions, Format, Shards};
 use super::{Addresses, PATH};
 use crate::pipeline::admit::{RateKey, RateLimit};
 use crate::pipeline::authenticate::Method;
+use crate::pipeline::authenticate::certificate::table::CertificateTable;
 use crate::pipeline::authenticate::grants::Grants;
 use crate::pipeline::authorize::{RoleRules, Shows};
 use crate::pipeline::event::AccessLog;
@@ -68,13 +68,9 @@ pub(super) fn build_config(options: &DevOptions, addresses: &Addresses) -> Confi
         limits,
         listeners,
         stdio: None,
-        tls: vec![TlsProfile {
-            name: "dev".to_owned(),
-            min_version: TlsVersion::Tls13,
-            certificates: Vec::new(),
-            resumption: Resumption::Tickets,
-        }],
+        tls: vec![TlsProfile::without_files("dev")],
         api_key: None,
+        certificates: CertificateTable::default(),
         roles: vec![RoleRules {
             name: "operator".to_owned(),
             allow: vec!["**".to_owned()],

@@ -11,11 +11,11 @@ use zeroize::Zeroizing;
 
 use super::edit::{KeyFile, Listed, is_of};
 use super::file::is_id;
-use super::load_pepper;
 use super::mint::{NewKey, new_key};
 use crate::control::config::checked::{ApiKeys, Config};
 use crate::control::config::{self, Source};
 use crate::control::problem::{Problem, exit_code};
+use crate::control::secret::{PEPPER, load_secret};
 use crate::control::{cli, moment};
 use crate::pipeline::authenticate::keys::KeyTable;
 
@@ -201,7 +201,7 @@ fn issue(
     roles: Vec<String>,
     expires_at_s: Option<i64>,
 ) -> Result<Said, Vec<Problem>> {
-    let pepper = load_pepper(&settings.pepper).map_err(|problem| vec![problem])?;
+    let pepper = load_secret(&settings.pepper, &PEPPER).map_err(|problem| vec![problem])?;
     let NewKey { token, label } = new_key(&settings.prefix).map_err(|problem| vec![problem])?;
     let mac = KeyTable::mac(&pepper, token.as_bytes());
     file.add(&Listed { id: id.to_owned(), roles, prefix: label, expires_at_s }, mac);

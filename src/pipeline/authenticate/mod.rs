@@ -14,6 +14,7 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use certificate::ClientCertificate;
+use certificate::table::CertificateTable;
 use keys::KeyTable;
 
 use super::snapshot::{Admission, Listener, Snapshot};
@@ -142,6 +143,8 @@ impl Remembered {
 pub struct Identities {
     /// API keys.
     pub keys: KeyTable,
+    /// Client certificates.
+    pub certificates: CertificateTable,
     anonymous: Principal,
 }
 
@@ -151,7 +154,7 @@ impl Identities {
         let facts = Arc::new(Facts::of(Method::Anonymous));
         let anonymous =
             Principal { id: "anonymous".into(), roles: anonymous_roles, expires_at_s: u64::MAX, facts };
-        Self { keys, anonymous }
+        Self { keys, certificates: CertificateTable::default(), anonymous }
     }
 
     /// A principal that was let in under another snapshot, as it stands in this one; none when it would not be let in
@@ -166,8 +169,15 @@ impl Identities {
                 (listener.admission == Admission::AnonymousAllowed).then(|| self.anonymous.clone())
             }
             Method::ApiKey => self.keys.find_again(principal, now).filter(|_| listener.accepts(method)),
+            // The connection has seen to it that the certificate is still accepted.
+            Method::Certificate => principal
+                .facts
+                .certificate
+                .as_ref()
+                .filter(|_| listener.accepts(method))
+                .map(|certificate| self.certificates.principal(certificate)),
             // These ways are not offered by any listener.
-            Method::Resident | Method::Jwt | Method::Certificate => None,
+            Method::Resident | Method::Jwt => None,
         }
     }
 }
@@ -180,13 +190,14 @@ pub fn authenticate(
     snapshot: &Snapshot,
     listener: &Listener,
     head: &Head<'_, '_>,
+    certificate: Option<&Arc<ClientCertificate>>,
     now: Now,
     remembered: &mut Remembered,
 ) -> Result<Principal, Unknown> {
-    identify(snapshot, listener, credential(listener, head), now, remembered)
+    identify(snapshot, listener, credential(listener, head), certificate, now, remembered)
 }
 
-/// Says whose credential this is.
+/// Says whose credential this is. `certificate` is that of the connection, which may be all that is shown.
 ///
 /// # Errors
 /// Why that is not known.
@@ -194,6 +205,7 @@ pub fn identify(
     snapshot: &Snapshot,
     listener: &Listener,
     credential: Result<&[u8], Unknown>,
+    certificate: Option<&Arc<ClientCertificate>>,
     now: Now,
     remembered: &mut Remembered,
 ) -> Result<Principal, Unknown> {
@@ -203,7 +215,10 @@ pub fn identify(
             Ok(credential)
         }
         Ok(_) => Err(Unknown::Malformed),
-        Err(Unknown::Missing) if listener.admission == Admission::AnonymousAllowed => {
+        Err(Unknown::Missing)
+            if listener.admission == Admission::AnonymousAllowed
+                && !(certificate.is_some() && listener.accepts(Method::Certificate)) =>
+        {
             return Ok(identities.anonymous.clone());
         }
         Err(why) => Err(why),
@@ -217,7 +232,8 @@ pub fn identify(
         let found = match method {
             // Without a credential the same work is done as for a wrong one.
             Method::ApiKey => identities.keys.find(shown, now),
-            Method::Jwt | Method::Certificate | Method::Resident | Method::Anonymous => Err(Unknown::Missing),
+            Method::Certificate => known_by(&identities.certificates, certificate, now),
+            Method::Jwt | Method::Resident | Method::Anonymous => Err(Unknown::Missing),
         };
         match found {
             Ok(principal) => {
@@ -233,6 +249,16 @@ pub fn identify(
         }
     }
     Err(why)
+}
+
+/// The holder of the connection's certificate.
+fn known_by(
+    table: &CertificateTable,
+    certificate: Option<&Arc<ClientCertificate>>,
+    now: Now,
+) -> Result<Principal, Unknown> {
+    let principal = table.principal(certificate.ok_or(Unknown::Missing)?);
+    if now.unix_s() < principal.expires_at_s { Ok(principal) } else { Err(Unknown::Expired) }
 }
 
 /// The credential a request carries: `Authorization: Bearer` or the listener's key header, not both.

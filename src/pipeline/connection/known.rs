@@ -37,7 +37,9 @@ impl Connection {
             turn.count(Count::AuthenticateHeldOff);
             return Err(Unknown::HeldOff { retry_after_ms: held_s.saturating_mul(1000) });
         }
-        let known = identify(snapshot, listener, shown, now, &mut self.remembered);
+        let certificate = self.certificate().cloned();
+        let remembered = &mut self.remembered;
+        let known = identify(snapshot, listener, shown, certificate.as_ref(), now, remembered);
         let Some(address) = address else { return known };
         match &known {
             Ok(principal) if principal.facts.method == Method::Anonymous => {}

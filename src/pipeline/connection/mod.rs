@@ -9,6 +9,7 @@ mod message;
 mod batch;
 mod incoming;
 mod upgrade;
+mod client;
 mod feeds;
 mod channel;
 mod reading;
@@ -35,6 +36,7 @@ use crate::wire::json::PADDING;
 
 use attached::Attachment;
 use channel::Channel;
+use client::Client;
 use timing::Wait;
 
 /// Answers of one turn that may pile up before the rest of what has arrived waits for the write. Bytes.
@@ -78,6 +80,9 @@ pub struct Connection {
     listener: usize,
     peer: Peer,
     tls: Option<Box<Tls>>,
+    /// Of the judge that its handshake was begun with.
+    judged_by: [u8; 32],
+    client: Option<Box<Client>>,
     remembered: Remembered,
     framing: Framing,
     /// Bytes of an incomplete request; leased only while there are some.
@@ -109,10 +114,13 @@ impl Connection {
         };
         let wait = if tls.is_some() { Wait::Handshake } else { Wait::Idle };
         let (framing, channel) = first(listener, turn);
+        let judge = listener_of(turn.snapshot, listener).and_then(|listener| listener.judge.as_ref());
         let mut connection = Self {
             listener,
             peer,
             tls,
+            judged_by: judge.map_or([0; 32], |judge| judge.version),
+            client: None,
             remembered: Remembered::default(),
             framing,
             held: Vec::new(),
@@ -145,6 +153,7 @@ impl Connection {
             }
             Life::Closed => return,
         }
+        self.recognise_client(turn);
         match self.tls.take() {
             None => self.read_plain(input, turn),
             Some(mut tls) => {
@@ -209,7 +218,7 @@ impl Connection {
 
     /// Whether more input is wanted now.
     pub fn wants_input(&self) -> bool {
-        let is_busy = matches!(self.framing, Framing::Busy) || self.is_paused;
+        let is_busy = matches!(self.framing, Framing::Busy) || self.is_paused || self.is_asking();
         !(is_busy && self.held.len() >= HELD_WHILE_BUSY_BYTES_MAX)
     }
 
@@ -220,7 +229,9 @@ impl Connection {
 
     /// Whether a stream is attached that may have news when the task wakes.
     pub fn has_call(&self) -> bool {
-        self.attached.is_some() || self.channel.as_ref().is_some_and(|channel| channel.is_waiting())
+        self.attached.is_some()
+            || self.is_asking()
+            || self.channel.as_ref().is_some_and(|channel| channel.is_waiting())
     }
 
     /// Gives every held buffer back. The last thing a shard does with a connection.
@@ -250,6 +261,7 @@ impl Connection {
         if received.as_ref().is_ok_and(|received| received.is_newly_established) {
             turn.count(Count::TlsEstablished);
             self.wait_for(Wait::Idle, turn);
+            self.meet_client(tls, turn);
         }
         if has_held {
             self.held = block;
@@ -292,6 +304,9 @@ impl Connection {
 
     /// Handles as many requests as `block` holds and there is room to answer; returns how many bytes they took.
     fn advance(&mut self, block: &mut Vec<u8>, turn: &mut Turn<'_>) -> usize {
+        if self.is_asking() {
+            return 0;
+        }
         let filled = block.len();
         block.resize(filled + PADDING, 0);
         let mut used = 0;
@@ -321,6 +336,9 @@ impl Connection {
     /// No more input. Requests that wait for a write are answered first: a peer may end its half and read on.
     fn end_input(&mut self, turn: &mut Turn<'_>) {
         self.has_input_ended = true;
+        if self.is_asking() {
+            return;
+        }
         if let Framing::Messages(messages) = &self.framing
             && !self.is_paused
             && messages.complete(&mut self.held)
@@ -379,8 +397,14 @@ impl Connection {
 
     fn end_tls(&mut self, fault: &TlsFault, turn: &mut Turn<'_>) {
         turn.count(Count::TlsFailed);
-        let reason = if self.wait == Wait::Handshake { "handshake_failed" } else { "record_failed" };
-        self.record(turn, Outcome::Fault, Stage::Tls, reason, Some(fault.to_string().into()));
+        match fault.rejected() {
+            Some(rejected) => self.note_rejected(&rejected, turn),
+            None => {
+                let is_handshake = self.wait == Wait::Handshake;
+                let reason = if is_handshake { "handshake_failed" } else { "record_failed" };
+                self.record(turn, Outcome::Fault, Stage::Tls, reason, Some(fault.to_string().into()));
+            }
+        }
         self.detach(turn);
         self.finish();
     }

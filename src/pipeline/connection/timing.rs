@@ -5,6 +5,8 @@
 use std::time::Duration;
 
 use super::{Connection, Drain, Framing, Life, listener_of};
+use crate::pipeline::authenticate::certificate::Reason;
+use crate::pipeline::authenticate::certificate::inquiry::Finding;
 use crate::pipeline::event::{Count, Outcome, Stage};
 use crate::pipeline::respond::{self, Exchange, Goodbye, Refusal};
 use crate::pipeline::snapshot::millis;
@@ -21,6 +23,8 @@ const LINGER_DRAINING: Duration = Duration::from_millis(300);
 pub(super) enum Wait {
     /// The handshake's end.
     Handshake,
+    /// What the responder of the peer's certificate says.
+    Responder,
     /// The next request.
     Idle,
     /// The end of a head.
@@ -46,12 +50,19 @@ impl Connection {
         if turn.now.ms < self.deadline_ms {
             return;
         }
+        if self.wait != Wait::Responder {
+            self.recognise_client(turn);
+            if self.is_asking() {
+                return self.end_turn(turn);
+            }
+        }
         match self.wait {
             Wait::Handshake => {
                 turn.count(Count::TlsTimedOut);
                 self.record(turn, Outcome::Fault, Stage::Tls, "handshake_timed_out", None);
                 self.life = Life::Closed;
             }
+            Wait::Responder => self.found(Finding::Bad(Reason::OcspFailed), turn),
             Wait::Idle => {
                 turn.count(Count::FramingIdle);
                 self.part(Goodbye::GoingAway, turn);
@@ -79,7 +90,10 @@ impl Connection {
     /// The attached stream may have news.
     pub fn handle_wake(&mut self, turn: &mut Turn<'_>) {
         if self.has_call() {
-            self.poll_attached(turn);
+            self.recognise_client(turn);
+            if !self.is_asking() {
+                self.poll_attached(turn);
+            }
             self.end_turn(turn);
         }
     }
@@ -88,7 +102,7 @@ impl Connection {
     pub(super) fn settle(&mut self, turn: &Turn<'_>) {
         let next = match (self.life, self.wait, &self.framing) {
             (Life::Closing | Life::Closed, _, _) => Wait::Linger,
-            (Life::Open, Wait::Handshake, _) => return,
+            (Life::Open, Wait::Handshake | Wait::Responder, _) => return,
             (Life::Open, _, Framing::Busy) => Wait::Call,
             // What is held has arrived in time, and waits for the peer to read.
             (Life::Open, _, _) if self.is_paused => Wait::Written,
@@ -115,7 +129,7 @@ impl Connection {
             self.idle_by_ms = u64::MAX;
         }
         let goes_on = match next {
-            Wait::Head | Wait::Body | Wait::Linger | Wait::Handshake => next == self.wait,
+            Wait::Head | Wait::Body | Wait::Linger | Wait::Handshake | Wait::Responder => next == self.wait,
             Wait::Idle => next == self.wait && !has_progressed,
             Wait::Call | Wait::Written => false,
         };
@@ -131,7 +145,7 @@ impl Connection {
     pub(super) fn wait_for(&mut self, wait: Wait, turn: &Turn<'_>) {
         let limits = &turn.snapshot.limits;
         let timeout = match wait {
-            Wait::Handshake => limits.tls_handshake_timeout,
+            Wait::Handshake | Wait::Responder => limits.tls_handshake_timeout,
             Wait::Idle => limits.idle_timeout,
             Wait::Head => limits.header_timeout,
             Wait::Body => limits.body_timeout,

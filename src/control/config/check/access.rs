@@ -30,22 +30,22 @@ impl Check<'_> {
             self.unused("auth.api_key", "no listener accepts API keys");
         }
         let header = self.form("auth.api_key.header", &raw.header, form::header_name);
-        let pepper = raw.pepper.and_then(|pepper| self.pepper(pepper));
+        let pepper = raw.pepper.and_then(|pepper| self.secret("auth.api_key.pepper", &pepper));
         let prefix = self.form("auth.api_key.prefix", &raw.prefix, form::key_prefix);
         let keys_file = self.file("auth.api_key.keys_file", &raw.keys_file?);
         Some(ApiKeys { header: header?, pepper: pepper?, prefix: prefix?, keys_file })
     }
 
-    /// `auth.api_key.pepper`; the shape check has seen to it that one is written.
-    fn pepper(&mut self, raw: raw::Pepper) -> Option<SecretSource> {
-        let path = |key| child("auth.api_key.pepper", key);
-        if let Some(name) = raw.env {
-            return self.form(&path("env"), &name, form::source_name).map(SecretSource::Env);
+    /// Where a secret is; the shape check has seen to it that exactly one place is written.
+    pub(super) fn secret(&mut self, setting: &str, raw: &raw::Pepper) -> Option<SecretSource> {
+        let path = |key| child(setting, key);
+        if let Some(name) = &raw.env {
+            return self.form(&path("env"), name, form::source_name).map(SecretSource::Env);
         }
-        if let Some(name) = raw.credential {
-            return self.form(&path("credential"), &name, form::source_name).map(SecretSource::Credential);
+        if let Some(name) = &raw.credential {
+            return self.form(&path("credential"), name, form::source_name).map(SecretSource::Credential);
         }
-        raw.file.map(|file| SecretSource::File(self.file(&path("file"), &file)))
+        raw.file.as_ref().map(|file| SecretSource::File(self.file(&path("file"), file)))
     }
 
     /// `native.enable`.
@@ -199,7 +199,7 @@ impl Check<'_> {
     }
 
     /// The roles of a list of names, by index.
-    fn named_roles(&mut self, list: &str, names: &[String], roles: &[RoleRules]) -> Vec<usize> {
+    pub(super) fn named_roles(&mut self, list: &str, names: &[String], roles: &[RoleRules]) -> Vec<usize> {
         let mut indices = Vec::new();
         for (index, name) in names.iter().enumerate() {
             match roles.iter().position(|role| role.name == *name) {

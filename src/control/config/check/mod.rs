@@ -4,6 +4,7 @@
 //! Next: `listeners`, where most settings meet.
 
 mod tls;
+mod client_auth;
 mod listeners;
 mod access;
 mod patterns;
@@ -37,8 +38,10 @@ pub(super) fn check(raw: raw::File, file: Option<PathBuf>, report: &mut Report) 
         Surroundings { auth: &raw.auth, tls: &tls, public_url: public_url.as_ref(), limits: &raw.limits };
     let mut listeners = check.listeners(raw.listeners, &around);
     let api_key = raw.auth.api_key.and_then(|keys| check.api_keys(keys, &listeners));
+    let mtls = raw.auth.mtls;
     let native = check.native(&raw.native.enable);
     let roles = check.roles(raw.roles, &native);
+    let certificates = check.mtls(mtls, listeners.accepts_certificates, &roles);
     let stdio = listeners.stdio.take().map(|table| check.stdio_roles(table, &roles));
     let anonymous_roles = check.anonymous_roles(&raw.rbac.anonymous_roles, &roles, &listeners);
     let grants = check.grants(&raw.rbac, &roles);
@@ -63,6 +66,7 @@ pub(super) fn check(raw: raw::File, file: Option<PathBuf>, report: &mut Report) 
         stdio,
         tls,
         api_key,
+        certificates,
         roles,
         anonymous_roles,
         grants,

@@ -3,16 +3,20 @@
 //! Never: a meaning beyond shape, range and default; what settings mean together is `check`.
 //! Next: `schema`, which reads the types, then `check`, which reads their values.
 
+mod client_auth;
 mod listeners;
+mod tls;
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::checked::{Driver, LogFormat, Resumption, SlowReader, TlsVersion};
+use super::checked::{Driver, LogFormat, SlowReader};
 use super::quantity::{Size, Time};
+pub(super) use client_auth::{ClientAuth, Crl, Mtls, Ocsp};
 pub(super) use listeners::{Kind, Listener, Method, Sse, Transport, WebSocket};
+pub(super) use tls::{Certificate, Tls};
 
 /// Names that an operator chooses are labels elsewhere, so they are short and plain.
 const NAME_PATTERN: &str = "^[A-Za-z0-9_-]{1,64}$";
@@ -184,35 +188,6 @@ pub(super) struct Mcp {
     pub(super) task_ttl: Time,
 }
 
-/// `[tls.NAME]`.
-#[derive(Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-#[schemars(extend("required" = ["certificates"]))]
-pub(super) struct Tls {
-    /// The lowest protocol version. `"1.2"` also needs `allow_tls12 = true`.
-    pub(super) min_version: TlsVersion,
-    /// Permits TLS 1.2.
-    pub(super) allow_tls12: bool,
-    /// How clients that come back save a full handshake.
-    pub(super) session_resumption: Resumption,
-    /// Certificates with their keys, chosen by the name the client asks for; the first is the fallback.
-    #[schemars(length(min = 1, max = 64))]
-    pub(super) certificates: Vec<Certificate>,
-}
-
-/// `[[tls.NAME.certificates]]`.
-#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-#[schemars(extend("required" = ["cert_file", "key_file"]))]
-pub(super) struct Certificate {
-    /// PEM file: the certificate first, then the intermediates.
-    #[schemars(with = "String", length(min = 1), extend("x-form" = "file"))]
-    pub(super) cert_file: Option<String>,
-    /// PEM file with the private key. Refused when its group or others may read it.
-    #[schemars(with = "String", length(min = 1), extend("x-form" = "file"))]
-    pub(super) key_file: Option<String>,
-}
-
 /// `[auth]`.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -230,6 +205,9 @@ pub(super) struct Auth {
     /// How long an address is blocked: none of its credentials is looked at, except where a connection was let in before.
     #[schemars(extend("x-minimum" = "1s", "x-maximum" = "24h"))]
     pub(super) block_for: Time,
+    /// Client certificates.
+    #[schemars(with = "Mtls")]
+    pub(super) mtls: Option<Mtls>,
 }
 
 /// `[auth.api_key]`.
@@ -251,7 +229,7 @@ pub(super) struct ApiKey {
     pub(super) keys_file: Option<String>,
 }
 
-/// `auth.api_key.pepper`.
+/// Where a secret is: `auth.api_key.pepper`, `tls.NAME.ticket_key`.
 #[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(extend("minProperties" = 1, "maxProperties" = 1))]

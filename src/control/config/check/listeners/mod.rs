@@ -32,6 +32,8 @@ pub(super) struct Listeners {
     profiles: Vec<usize>,
     /// Some listener accepts API keys.
     pub(super) accepts_keys: bool,
+    /// Some listener accepts certificates.
+    pub(super) accepts_certificates: bool,
     /// Some listener lets callers in without a credential.
     pub(super) accepts_anonymous: bool,
 }
@@ -74,7 +76,8 @@ impl Check<'_> {
             stdio: None,
             nothing_listed: tables.is_empty() && !self.report.is_doubtful("listeners"),
             profiles: Vec::new(),
-            accepts_keys: tables.values().any(|listener| !listener.auth.is_empty()),
+            accepts_keys: tables.values().any(|listener| listener.auth.contains(&raw::Method::ApiKey)),
+            accepts_certificates: tables.values().any(|listener| listener.auth.contains(&raw::Method::Mtls)),
             accepts_anonymous: tables.values().any(|listener| !listener.auth_required),
         };
         let mut taken = Vec::new();
@@ -225,6 +228,7 @@ fn example(kind: Kind) -> &'static str {
 fn method(raw: raw::Method) -> Method {
     match raw {
         raw::Method::ApiKey => Method::ApiKey,
+        raw::Method::Mtls => Method::Certificate,
     }
 }
 

@@ -4,6 +4,7 @@
 use super::super::super::checked::ListenerSecurity;
 use super::super::super::nearest::nearest;
 use super::super::super::problem::Code;
+use super::super::super::raw::Method;
 use super::super::super::report::child;
 use super::super::super::settings::quoted;
 use super::super::Check;
@@ -83,10 +84,40 @@ impl Check<'_> {
                 let problem = self.report.problem(Code::NoMethod, &setting, message);
                 problem.help("add auth = [\"api_key\"] and [auth.api_key]");
             }
-        } else if around.auth.api_key.is_none() && !self.report.is_doubtful("auth") {
+        } else if raw.auth.contains(&Method::ApiKey)
+            && around.auth.api_key.is_none()
+            && !self.report.is_doubtful("auth")
+        {
             let message = format!("listener `{name}` accepts API keys, but [auth.api_key] is missing");
             let problem = self.report.problem(Code::NoApiKeys, &setting, message);
             problem.help("add [auth.api_key] with pepper = { env = \"MCPRING_PEPPER\" } and keys_file = \"api-keys.toml\"");
+        }
+        if raw.auth.contains(&Method::Mtls) && !is_doubtful {
+            self.certificates_asked_for(table, around);
+        }
+    }
+
+    /// Whether a listener that lets callers in by their certificates asks for them.
+    fn certificates_asked_for(&mut self, table: &Table<'_>, around: &Surroundings<'_>) {
+        let Table { path, name, raw, .. } = *table;
+        let wanted = raw.tls.as_deref();
+        let profile = around.tls.iter().find(|profile| Some(profile.name.as_str()) == wanted);
+        let is_wrong = match (wanted, profile) {
+            (None, _) => !self.report.is_doubtful(&child(path, "tls")),
+            (Some(wanted), Some(profile)) => {
+                profile.client_auth.is_none() && !self.report.is_doubtful(&child("tls", wanted))
+            }
+            // A profile that is not there has its own report.
+            (Some(_), None) => false,
+        };
+        if is_wrong {
+            let message =
+                format!("listener `{name}` lets callers in by certificates and does not ask for any");
+            let problem = self.report.problem(Code::NoClientAuth, &child(path, "auth"), message);
+            let profile = wanted.unwrap_or("NAME");
+            problem.help(format!(
+                "add [tls.{profile}.client_auth] with mode = \"required\" and ca_file = \"clients-ca.crt\""
+            ));
         }
     }
 

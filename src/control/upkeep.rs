@@ -1,0 +1,266 @@
+//! What a running server looks after by itself: files that change, certificates that expire, proofs to staple.
+//! Never: a new configuration (that is SIGHUP's); a wait for the network on this thread.
+//! Next: `watch` for the files, `certs::expiry` and `certs::staple` for the rest.
+
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use tracing::Level;
+
+use super::certs::expiry::{Expiries, Notice, Told};
+use super::certs::staple::{Outcome, Question};
+use super::certs::{TlsMaterial, build_server_config};
+use super::config::checked::Config;
+use super::config::profile::OnChange;
+use super::fetch::Fetcher;
+use super::log::Logger;
+use super::log::line::Entry;
+use super::moment;
+use super::ocsp::REQUEST_TYPE;
+use super::problem::Problem;
+use super::publish::{Materials, load_identities, load_profile};
+use super::server::Server;
+use super::watch::{Prints, Watch};
+
+/// How often dates are looked at.
+const LOOK: Duration = Duration::from_secs(1);
+/// Answers of responders that may wait. Each comes from a thread of its own, which can.
+const ANSWERS_MAX: usize = 16;
+/// What an answer of a responder is.
+const RESPONSE_TYPE: &str = "application/ocsp-response";
+
+/// Something to do.
+pub enum Work {
+    /// A file is another.
+    Changed,
+    /// A responder has answered, or not.
+    Answered(Question, Result<Vec<u8>, String>),
+    /// A second has passed.
+    Look,
+}
+
+/// What is looked after.
+pub struct Upkeep {
+    watch: Watch,
+    expiries: Expiries,
+    look: tokio::time::Interval,
+    sender: mpsc::Sender<(Question, Result<Vec<u8>, String>)>,
+    answers: mpsc::Receiver<(Question, Result<Vec<u8>, String>)>,
+}
+
+impl Upkeep {
+    /// Looks after `server`. `prints` were taken before its files were read.
+    pub fn start(server: &Server, prints: Prints) -> Self {
+        let (watch, problem) = Watch::start(prints);
+        if let Some(problem) = problem {
+            server.log.problem(&problem);
+        }
+        let (sender, answers) = mpsc::channel(ANSWERS_MAX);
+        Self { watch, expiries: Expiries::default(), look: tokio::time::interval(LOOK), sender, answers }
+    }
+
+    /// Looks after another configuration from now on.
+    pub fn follow(&mut self, server: &Server, prints: Prints) {
+        if let Some(problem) = self.watch.follow(prints) {
+            server.log.problem(&problem);
+        }
+    }
+
+    /// Waits for work. May be given up at any time and asked again.
+    pub async fn next(&mut self) -> Work {
+        tokio::select! {
+            () = self.watch.changed() => Work::Changed,
+            Some((question, answer)) = self.answers.recv() => Work::Answered(question, answer),
+            _ = self.look.tick() => Work::Look,
+        }
+    }
+
+    /// Does it.
+    pub fn carry_out(&mut self, server: &mut Server, work: Work) {
+        match work {
+            Work::Changed => self.refresh(server),
+            Work::Answered(question, answer) => staple(server, &question, answer),
+            Work::Look => {
+                let now_s = moment::unix_now_s();
+                for told in self.expiries.due(&server.config.tls, &server.materials.tls, now_s) {
+                    server.log.entry(entry(&told));
+                }
+                if server.kept.staples.is_stale(&server.materials.tls, now_s) {
+                    restaple(server, now_s);
+                }
+                for question in server.kept.staples.due(&server.config.tls, &server.materials.tls, now_s) {
+                    self.ask(question);
+                }
+            }
+        }
+    }
+
+    /// Loads what the configuration names again. What can not be used leaves what there was.
+    fn refresh(&mut self, server: &mut Server) {
+        let began = Instant::now();
+        let Refreshed { materials, kept, problems } = refresh_materials(server, moment::unix_now_s());
+        problems.iter().for_each(|problem| server.log.problem(problem));
+        if !kept.is_empty() {
+            refuse(&server.log, &kept);
+        }
+        let (config, before) = (server.config.clone(), server.materials.tls.clone());
+        match server.adopt(materials) {
+            Ok(generation) => {
+                let elapsed_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+                let entry = Entry::new(Level::INFO, "refreshed").with("generation", generation);
+                let entry = entry.with("certificates", renewed(&config, &before, &server.materials.tls));
+                server.log.entry(entry.with("elapsed_us", elapsed_us));
+            }
+            Err(problems) => {
+                problems.iter().for_each(|problem| server.log.problem(problem));
+                refuse(&server.log, &["everything".to_owned()]);
+                self.watch.forget();
+            }
+        }
+    }
+
+    /// Asks on a thread that may wait.
+    fn ask(&self, question: Question) {
+        let sender = self.sender.clone();
+        tokio::task::spawn_blocking(move || {
+            let answer = fetch(&question);
+            // Nobody there any more: the server ends.
+            let _ = sender.blocking_send((question, answer));
+        });
+    }
+}
+
+/// What a refresh has loaded.
+struct Refreshed {
+    materials: Materials,
+    /// What stays as it was although it should be another.
+    kept: Vec<String>,
+    problems: Vec<Problem>,
+}
+
+/// Each part by itself: a certificate that is broken keeps no other, and no key that was revoked, in use.
+fn refresh_materials(server: &mut Server, now_s: i64) -> Refreshed {
+    let (config, mut materials) = (server.config.clone(), server.materials.clone());
+    let (mut kept, mut problems) = (Vec::new(), Vec::new());
+    for (profile, material) in config.tls.iter().zip(&mut materials.tls) {
+        if profile.on_change == OnChange::Wait {
+            continue;
+        }
+        match load_profile(profile, &mut server.kept, now_s) {
+            Ok(loaded) => *material = loaded,
+            Err(found) => {
+                problems.extend(found);
+                kept.push(format!("tls.{}", profile.name));
+            }
+        }
+    }
+    match load_identities(&config) {
+        Ok(identities) => materials.identities = identities.into(),
+        Err(found) => {
+            problems.extend(found);
+            kept.push("auth".to_owned());
+        }
+    }
+    Refreshed { materials, kept, problems }
+}
+
+fn refuse(log: &Logger, kept: &[String]) {
+    let entry = Entry::new(Level::ERROR, "refresh_refused").with("kept", kept.to_vec());
+    log.entry(entry.with("message", "what was loaded before stays in use"));
+}
+
+/// The certificates that were not there before: profile, name, end.
+fn renewed(config: &Config, before: &[TlsMaterial], now: &[TlsMaterial]) -> Vec<String> {
+    let mut renewed = Vec::new();
+    for ((profile, before), now) in config.tls.iter().zip(before).zip(now) {
+        for identity in &now.certificates {
+            if before.certificates.iter().any(|known| known.fingerprint == identity.fingerprint) {
+                continue;
+            }
+            let name = identity.names.first().map_or("(no DNS name)", String::as_str);
+            renewed.push(format!(
+                "tls.{} {name} until {}",
+                profile.name,
+                moment::minute(identity.expires_at_s)
+            ));
+        }
+    }
+    renewed
+}
+
+/// Takes the answer of a responder.
+fn staple(server: &mut Server, question: &Question, answer: Result<Vec<u8>, String>) {
+    let now_s = moment::unix_now_s();
+    let profile = format!("tls.{}", question.profile);
+    let entry = |level, event| Entry::new(level, event).with("profile", profile.as_str());
+    match server.kept.staples.answered(question, answer, now_s) {
+        Outcome::Stapled(until_s) => {
+            let entry = entry(Level::INFO, "stapled").with("until", moment::minute(until_s));
+            server.log.entry(entry);
+        }
+        Outcome::Failed(reason) => {
+            let entry = entry(Level::WARN, "stapling_failed").with("responders", question.urls.clone());
+            server.log.entry(entry.with("message", reason));
+        }
+        Outcome::Revoked => {
+            let message = "the responder says that the certificate was revoked: replace it";
+            server.log.entry(entry(Level::ERROR, "certificate_revoked").with("message", message));
+        }
+        Outcome::Forgotten => return,
+    }
+    restaple(server, now_s);
+}
+
+/// Serves the proofs there are now. No file is read for it but that of the ticket key.
+fn restaple(server: &mut Server, now_s: i64) {
+    let mut materials = server.materials.clone();
+    let config = server.config.clone();
+    let mut problems = Vec::new();
+    for (profile, material) in config.tls.iter().zip(&mut materials.tls) {
+        let stapled: Vec<_> = material
+            .certificates
+            .iter()
+            .map(|identity| server.kept.staples.attach(identity.clone(), now_s))
+            .collect();
+        match build_server_config(profile, &stapled, material.judge.as_ref(), &mut server.kept.tickets) {
+            Ok(config) => *material = TlsMaterial { config, certificates: stapled, ..material.clone() },
+            Err(problem) => problems.push(problem),
+        }
+    }
+    if let Err(found) = server.adopt(materials) {
+        problems.extend(found);
+    }
+    problems.iter().for_each(|problem| server.log.problem(problem));
+}
+
+/// The first answer that comes.
+fn fetch(question: &Question) -> Result<Vec<u8>, String> {
+    let fetcher = Fetcher::build(None).map_err(|problem| problem.what)?;
+    let mut reason = "it names no responder".to_owned();
+    for url in &question.urls {
+        match fetcher.post(url, REQUEST_TYPE, RESPONSE_TYPE, &question.body) {
+            Ok(fetched) => return Ok(fetched.body.unwrap_or_default()),
+            Err(error) => reason = format!("{url}: {error}"),
+        }
+    }
+    Err(reason)
+}
+
+fn entry(told: &Told) -> Entry {
+    let days = |time: Duration| moment::distance(time);
+    let (level, event, message) = match told.notice {
+        Notice::Expires(left) => {
+            (Level::WARN, "certificate_expires", format!("it expires in {}", days(left)))
+        }
+        Notice::Expired => (Level::ERROR, "certificate_expired", "it has expired".to_owned()),
+        Notice::TooLong(lifetime) => {
+            let message = format!("it is valid for {}, longer than max_certificate_age", days(lifetime));
+            (Level::WARN, "certificate_lives_long", message)
+        }
+    };
+    Entry::new(level, event)
+        .with("profile", format!("tls.{}", told.profile))
+        .with("name", told.name.as_str())
+        .with("until", moment::minute(told.expires_at_s))
+        .with("message", message)
+}

@@ -15,8 +15,7 @@ use mcpring::wire::jsonrpc::Id;
 use mcpring::wire::mcp::{Method, Revision};
 
 #[path = "../../fixture/mod.rs"]
-#[allow(dead_code, reason = "each target uses some of it")]
-mod fixture;
+pub mod fixture;
 
 fn allows(policy: &Policy, request: Occasion<'_>) -> bool {
     let (principal, listener) = (Principal::resident("p", 1), fixture::listener("here", Security::Plain));

@@ -18,6 +18,7 @@ use super::keys::{self, KeyCommand};
 use super::options::{Audience, Check, DevOptions, Format, RunOptions, Shards};
 use super::problem::Problem;
 use super::publish::inspect;
+use super::tokens::command::{self, Token};
 use super::{dev, moment, process, stdio};
 use crate::shard::driver;
 
@@ -78,6 +79,8 @@ enum Command {
     /// Make, list, revoke and replace API keys
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Mint, inspect and revoke tokens
+    Token(Token),
     /// Print the JSON Schema or the reference of mcpring.toml
     Schema(Schema),
     /// Print the version
@@ -192,6 +195,7 @@ pub fn run(product: Product) -> ExitCode {
         Command::Dev(dev) => develop(dev, product),
         Command::Validate(validate) => check_configuration(&validate, &product),
         Command::Key(command) => keys::run(command),
+        Command::Token(token) => command::run(token),
         Command::Schema(schema) => print(&match schema.format {
             SchemaFormat::Json => format!("{:#}\n", config::schema()),
             SchemaFormat::Markdown => config::markdown(),

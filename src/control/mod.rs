@@ -20,6 +20,8 @@ pub mod certs;
 pub mod ocsp;
 pub mod secret;
 pub mod keys;
+pub mod tokens;
+pub mod metadata;
 pub mod dev;
 pub mod dev_ca;
 pub mod log;

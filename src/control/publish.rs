@@ -16,11 +16,15 @@ use super::config::guests;
 use super::fetch::Fetcher;
 use super::inherited::Passed;
 use super::keys::{load_keys, no_keys, role_bit};
+use super::metadata;
 use super::ocsp::asker::Asker;
 use super::offer::Offer;
 use super::problem::{Exit, Problem};
+use super::tokens::KeySets;
 use crate::pipeline::authenticate::Identities;
 use crate::pipeline::authenticate::certificate::inquiry::Ocsp;
+use crate::pipeline::authenticate::keys::KeyTable;
+use crate::pipeline::authenticate::tokens::Issuers;
 use crate::pipeline::authorize::{Policy, RoleRules, RuleError, Shows};
 use crate::pipeline::seal::Sealer;
 use crate::pipeline::snapshot::{Listener, Security, Snapshot};
@@ -38,6 +42,8 @@ pub struct Kept {
     pub offer: Offer,
     /// Sockets that this process was started with.
     pub passed: Passed,
+    /// The keys of issuers.
+    pub key_sets: KeySets,
     /// Asks about certificates of clients, once a profile wants that.
     pub asker: Option<Asker>,
 }
@@ -59,6 +65,7 @@ impl Kept {
             sealer: Arc::new(Sealer::new(&key)),
             offer: Offer::new(catalog),
             passed: Passed::default(),
+            key_sets: KeySets::default(),
             asker: None,
         })
     }
@@ -93,7 +100,7 @@ pub fn load_materials(config: &Config, kept: &mut Kept, now_s: i64) -> Result<Ma
             Err(found) => problems.extend(found),
         }
     }
-    match load_identities(config) {
+    match load_identities(config, &mut kept.key_sets) {
         Ok(identities) if problems.is_empty() => Ok(Materials { tls, identities: Arc::new(identities) }),
         Ok(_) => Err(problems),
         Err(found) => {
@@ -147,14 +154,52 @@ fn desk(profile: &TlsProfile, kept: &mut Kept) -> Result<Option<Arc<dyn Ocsp>>, 
 }
 
 /// Everybody who may be known. All problems are listed.
-pub fn load_identities(config: &Config) -> Result<Identities, Vec<Problem>> {
+fn load_identities(config: &Config, key_sets: &mut KeySets) -> Result<Identities, Vec<Problem>> {
     let keys = match &config.api_key {
-        Some(settings) => load_keys(settings, &config.roles, &config.grants)?,
-        None => no_keys(),
+        Some(settings) => load_keys(settings, &config.roles, &config.grants),
+        None => Ok(no_keys()),
     };
+    match (keys, key_sets.load(config)) {
+        (Ok(keys), Ok(tokens)) => Ok(build_identities(config, Arc::new(keys), tokens)),
+        (keys, tokens) => {
+            Err(keys.err().into_iter().flatten().chain(tokens.err().into_iter().flatten()).collect())
+        }
+    }
+}
+
+fn build_identities(config: &Config, keys: Arc<KeyTable>, tokens: Issuers) -> Identities {
     let mut identities = Identities::build(keys, role_bits(&config.anonymous_roles));
+    identities.tokens = tokens;
+    identities.grants = Arc::new(config.grants.clone());
     identities.certificates = config.certificates.clone();
-    Ok(identities)
+    identities
+}
+
+/// Everybody who may be known, part by part: what can not be loaded is as it was. The parts that are, and why.
+pub fn renew_identities(
+    config: &Config,
+    key_sets: &mut KeySets,
+    running: &Identities,
+) -> (Identities, Vec<String>, Vec<Problem>) {
+    let (mut kept, mut problems) = (Vec::new(), Vec::new());
+    let mut keep = |part: &str, found: Vec<Problem>| {
+        kept.push(part.to_owned());
+        problems.extend(found);
+    };
+    let keys =
+        match config.api_key.as_ref().map(|settings| load_keys(settings, &config.roles, &config.grants)) {
+            Some(Ok(keys)) => Arc::new(keys),
+            Some(Err(found)) => {
+                keep("auth.api_key", found);
+                running.keys.clone()
+            }
+            None => running.keys.clone(),
+        };
+    let tokens = key_sets.load(config).unwrap_or_else(|found| {
+        keep("auth.jwt", found);
+        running.tokens.clone()
+    });
+    (build_identities(config, keys, tokens), kept, problems)
 }
 
 /// What the banner tells of the certificates.
@@ -191,6 +236,8 @@ pub fn inspect(config: &Config, offered: &Registry, now_s: i64) -> Vec<(String, 
         let setting = || "auth.api_key.keys_file".to_owned();
         found.extend(problems.into_iter().map(|problem| (setting(), problem)));
     }
+    let problems = KeySets::default().load(config).err().unwrap_or_default();
+    found.extend(problems.into_iter().map(|problem| ("auth".to_owned(), problem)));
     let enabled = Offer::new(Catalog::new(offered.clone())).enable(&[], &config.native);
     found.extend(enabled.err().map(|problem| ("native.enable".to_owned(), problem)));
     found
@@ -219,11 +266,20 @@ pub enum Hsts {
 /// Builds what the shards know of each listener, in the order of the file.
 pub fn build_listeners(config: &Config, tls: &[TlsMaterial], hsts: Hsts) -> Vec<Arc<Listener>> {
     let key_header = config.api_key.as_ref().map_or("x-api-key", |keys| keys.header.as_str());
-    config
-        .listeners
-        .iter()
-        .map(|listener| Arc::new(build_listener(listener, tls, key_header, hsts)))
-        .collect()
+    let built = config.listeners.iter().map(|listener| {
+        let mut built = build_listener(listener, tls, key_header, hsts);
+        built.resource = listener.resource.as_ref().map(|url| {
+            Arc::new(metadata::build(
+                url,
+                &listener.path,
+                &config.issuers,
+                &config.grants,
+                &built.header_block,
+            ))
+        });
+        Arc::new(built)
+    });
+    built.collect()
 }
 
 fn build_listener(
@@ -256,6 +312,7 @@ fn build_listener(
         methods: listener.methods.clone(),
         key_header: key_header.to_owned(),
         header_block: encode_header_block(listener.headers, over_tls),
+        resource: None,
     }
 }
 
@@ -317,6 +374,16 @@ pub fn follow_offer(
     roles: &[RoleRules],
     registry: Arc<Registry>,
 ) -> Result<Arc<Snapshot>, Vec<Problem>> {
+    follow(running, roles, registry, Arc::clone(&running.identities))
+}
+
+/// The next snapshot of the same configuration.
+fn follow(
+    running: &Snapshot,
+    roles: &[RoleRules],
+    registry: Arc<Registry>,
+    identities: Arc<Identities>,
+) -> Result<Arc<Snapshot>, Vec<Problem>> {
     let policy = build_policy(roles, running.policy.shows, &registry)?;
     Ok(Arc::new(Snapshot {
         generation: running.generation + 1,
@@ -324,13 +391,24 @@ pub fn follow_offer(
         server: running.server.clone(),
         limits: running.limits.clone(),
         listeners: running.listeners.clone(),
-        identities: Arc::clone(&running.identities),
+        identities,
         policy,
         rate_limits: running.rate_limits.clone(),
         registry,
         access_log: running.access_log,
         sealer: Arc::clone(&running.sealer),
     }))
+}
+
+/// The same snapshot with the keys of issuers as they are now.
+pub fn follow_keys(
+    running: &Snapshot,
+    roles: &[RoleRules],
+    key_sets: &KeySets,
+) -> Result<Arc<Snapshot>, Vec<Problem>> {
+    let mut identities = Identities::clone(&running.identities);
+    identities.tokens = key_sets.renew(&identities.tokens);
+    follow(running, roles, running.registry.clone(), Arc::new(identities))
 }
 
 /// Puts everything together. `listeners` are by the index that connections remember.

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::certs::warm;
 use super::config::checked::{Config, Runtime};
@@ -15,8 +16,8 @@ use super::moment;
 use super::offer::{Changed, Offer};
 use super::problem::{Exit, Problem};
 use super::publish::{
-    CertificateFact, Hsts, Kept, Materials, build_listeners, build_snapshot, facts, follow_offer,
-    load_materials,
+    CertificateFact, Hsts, Kept, Materials, build_listeners, build_snapshot, facts, follow_keys,
+    follow_offer, load_materials,
 };
 use super::reload::{Fate, Plan, Slot, SlotState, plan};
 use super::start;
@@ -115,6 +116,7 @@ impl Prepared {
             usable_connections: self.usable_connections,
             kept: self.kept,
             hsts: self.hsts,
+            keys_untold: false,
             fleet,
             log,
         })
@@ -142,6 +144,8 @@ pub struct Server {
     /// What outlives reloads.
     pub(super) kept: Kept,
     hsts: Hsts,
+    /// The shards do not have the keys of issuers as they are now.
+    keys_untold: bool,
     fleet: Fleet,
     /// The log.
     pub log: Logger,
@@ -229,6 +233,29 @@ impl Server {
     /// What is offered, to wait for its changes.
     pub fn offer(&self) -> Offer {
         self.kept.offer.clone()
+    }
+
+    /// Looks after the keys of issuers: takes what was fetched, asks for what is due. Nothing here waits.
+    pub fn tend_keys(&mut self) {
+        let tended = self.kept.key_sets.tend(Instant::now());
+        tended.problems.iter().for_each(|problem| self.log.problem(problem));
+        if tended.has_changed {
+            self.keys_untold = true;
+        }
+        if !tended.renewed.is_empty() {
+            self.log.entry(Entry::new(Level::INFO, "keys_renewed").with("issuers", tended.renewed));
+        }
+        // A mailbox that is full has room the next time.
+        if self.keys_untold {
+            match follow_keys(&self.snapshot, &self.roles, &self.kept.key_sets) {
+                Ok(snapshot) if self.fleet.publish(&snapshot, Vec::new(), &[]).is_ok() => {
+                    self.materials.identities = Arc::clone(&snapshot.identities);
+                    (self.snapshot, self.keys_untold) = (snapshot, false);
+                }
+                Ok(_) => {}
+                Err(problems) => problems.iter().for_each(|problem| self.log.problem(problem)),
+            }
+        }
     }
 
     /// Tells the shards what has changed in what is offered. What finds no room now is to be told again.

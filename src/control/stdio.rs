@@ -107,6 +107,7 @@ fn listener(stdio: &Stdio) -> Listener {
         admission: Admission::Resident(principal),
         methods: Vec::new(),
         headers: HeaderPreset::None,
+        resource: None,
     }
 }
 

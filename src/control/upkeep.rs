@@ -18,12 +18,14 @@ use super::log::line::Entry;
 use super::moment;
 use super::ocsp::REQUEST_TYPE;
 use super::problem::Problem;
-use super::publish::{Materials, load_identities, load_profile};
+use super::publish::{Materials, load_profile, renew_identities};
 use super::server::Server;
 use super::watch::{Prints, Watch};
 
 /// How often dates are looked at.
 const LOOK: Duration = Duration::from_secs(1);
+/// How soon a key that a token names is asked for.
+const KEYS_LOOK: Duration = Duration::from_millis(200);
 /// Answers of responders that may wait. Each comes from a thread of its own, which can.
 const ANSWERS_MAX: usize = 16;
 /// What an answer of a responder is.
@@ -37,6 +39,8 @@ pub enum Work {
     Answered(Question, Result<Vec<u8>, String>),
     /// A second has passed.
     Look,
+    /// Keys of issuers may be there, or be wanted.
+    Keys,
 }
 
 /// What is looked after.
@@ -44,6 +48,7 @@ pub struct Upkeep {
     watch: Watch,
     expiries: Expiries,
     look: tokio::time::Interval,
+    keys: tokio::time::Interval,
     sender: mpsc::Sender<(Question, Result<Vec<u8>, String>)>,
     answers: mpsc::Receiver<(Question, Result<Vec<u8>, String>)>,
 }
@@ -56,7 +61,14 @@ impl Upkeep {
             server.log.problem(&problem);
         }
         let (sender, answers) = mpsc::channel(ANSWERS_MAX);
-        Self { watch, expiries: Expiries::default(), look: tokio::time::interval(LOOK), sender, answers }
+        Self {
+            watch,
+            expiries: Expiries::default(),
+            look: tokio::time::interval(LOOK),
+            keys: tokio::time::interval(KEYS_LOOK),
+            sender,
+            answers,
+        }
     }
 
     /// Looks after another configuration from now on.
@@ -72,6 +84,7 @@ impl Upkeep {
             () = self.watch.changed() => Work::Changed,
             Some((question, answer)) = self.answers.recv() => Work::Answered(question, answer),
             _ = self.look.tick() => Work::Look,
+            _ = self.keys.tick() => Work::Keys,
         }
     }
 
@@ -79,6 +92,7 @@ impl Upkeep {
     pub fn carry_out(&mut self, server: &mut Server, work: Work) {
         match work {
             Work::Changed => self.refresh(server),
+            Work::Keys => server.tend_keys(),
             Work::Answered(question, answer) => staple(server, &question, answer),
             Work::Look => {
                 let now_s = moment::unix_now_s();
@@ -154,13 +168,11 @@ fn refresh_materials(server: &mut Server, now_s: i64) -> Refreshed {
             }
         }
     }
-    match load_identities(&config) {
-        Ok(identities) => materials.identities = identities.into(),
-        Err(found) => {
-            problems.extend(found);
-            kept.push("auth".to_owned());
-        }
-    }
+    let renewed = renew_identities(&config, &mut server.kept.key_sets, &materials.identities);
+    let (identities, kept_parts, found) = renewed;
+    materials.identities = identities.into();
+    kept.extend(kept_parts);
+    problems.extend(found);
     Refreshed { materials, kept, problems }
 }
 
@@ -193,22 +205,22 @@ fn staple(server: &mut Server, question: &Question, answer: Result<Vec<u8>, Stri
     let now_s = moment::unix_now_s();
     let profile = format!("tls.{}", question.profile);
     let entry = |level, event| Entry::new(level, event).with("profile", profile.as_str());
-    match server.kept.staples.answered(question, answer, now_s) {
-        Outcome::Stapled(until_s) => {
-            let entry = entry(Level::INFO, "stapled").with("until", moment::minute(until_s));
-            server.log.entry(entry);
-        }
+    let outcome = server.kept.staples.answered(question, answer, now_s);
+    // Told when it is so.
+    restaple(server, now_s);
+    let entry = match outcome {
+        Outcome::Stapled(until_s) => entry(Level::INFO, "stapled").with("until", moment::minute(until_s)),
         Outcome::Failed(reason) => {
             let entry = entry(Level::WARN, "stapling_failed").with("responders", question.urls.clone());
-            server.log.entry(entry.with("message", reason));
+            entry.with("message", reason)
         }
         Outcome::Revoked => {
             let message = "the responder says that the certificate was revoked: replace it";
-            server.log.entry(entry(Level::ERROR, "certificate_revoked").with("message", message));
+            entry(Level::ERROR, "certificate_revoked").with("message", message)
         }
         Outcome::Forgotten => return,
-    }
-    restaple(server, now_s);
+    };
+    server.log.entry(entry);
 }
 
 /// Serves the proofs there are now. No file is read for it but that of the ticket key.

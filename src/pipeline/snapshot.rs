@@ -138,6 +138,8 @@ pub struct Limits {
     pub page_size: usize,
     /// When an address that shows credentials which do not hold is slowed and blocked.
     pub failures: FailureRules,
+    /// Verified tokens that each shard remembers.
+    pub tokens_max: usize,
 }
 
 /// What happens to a reader whose stream has dropped messages before it fetched them.
@@ -190,6 +192,23 @@ pub struct Listener {
     /// The header that may carry an API key beside `Authorization: Bearer`, lower case.
     pub key_header: String,
     /// Security header lines for every response, each ending in CRLF, made once.
+    pub header_block: Bytes,
+    /// What OAuth clients are told, where tokens are accepted.
+    pub resource: Option<Arc<Resource>>,
+}
+
+/// This server as an OAuth 2.0 protected resource. RFC 9728.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Resource {
+    /// Where the metadata is, as the request line names it.
+    pub paths: Vec<String>,
+    /// Where it is, whole.
+    pub url: String,
+    /// The metadata, JSON.
+    pub metadata: Bytes,
+    /// Scopes that can be asked for, with a space between them.
+    pub scopes: String,
+    /// Header lines of the metadata's response: as for every other, but that it may be kept, and read by any page.
     pub header_block: Bytes,
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use super::admit::Buckets;
+use super::authenticate::tokens::cache::TokenCache;
 use super::buffers::Pool;
 use super::event::{Count, Events};
 use super::failing::Failing;
@@ -79,6 +80,8 @@ pub struct Workspace {
     pub failing: Arc<Failing>,
     /// Runs what would block the shard.
     pub offload: Offload,
+    /// Tokens that were verified.
+    pub tokens: TokenCache,
     /// Decrypted bytes of the present turn.
     pub(super) plaintext: Vec<u8>,
     /// Answers of the present turn, before encryption.
@@ -105,6 +108,7 @@ impl Workspace {
             spent,
             failing,
             offload,
+            tokens: TokenCache::default(),
             events,
             date: DateCache::default(),
             json: Scratch::default(),
@@ -123,6 +127,7 @@ impl Workspace {
     pub fn follow(&mut self, old: Option<&Snapshot>, new: &Snapshot, now: Now) {
         self.buckets.follow(&new.rate_limits);
         self.hub.follow(&new.limits);
+        self.tokens.follow(new.limits.tokens_max);
         let Some(old) = old else { return };
         self.hub.rouse();
         let has_changed = |kind| old.registry.revision(kind) != new.registry.revision(kind);

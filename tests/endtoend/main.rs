@@ -39,3 +39,8 @@ mod certificates;
 mod every;
 #[cfg(test)]
 mod together;
+#[cfg(test)]
+#[path = "../fixture/issuer.rs"]
+pub mod issuer;
+#[cfg(test)]
+mod tokens;

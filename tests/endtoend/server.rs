@@ -81,7 +81,7 @@ impl Folder {
         std::fs::write(self.0.join(name), text).unwrap();
     }
 
-    fn secret(&self, name: &str, text: &str) {
+    pub(crate) fn secret(&self, name: &str, text: &str) {
         use std::os::unix::fs::PermissionsExt as _;
         self.write(name, text);
         std::fs::set_permissions(self.0.join(name), std::fs::Permissions::from_mode(0o600)).unwrap();

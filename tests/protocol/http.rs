@@ -76,7 +76,8 @@ fn refuses_with_the_right_status_and_closes_where_framing_is_lost() {
         (edit(&format!("Authorization: Bearer {KEY}\r\n"), ""), 401, open),
         (edit(&format!("Bearer {KEY}"), &format!("Basic {KEY}")), 401, open),
         (edit(&format!("Authorization: Bearer {KEY}"), &format!("X-API-Key: {KEY}")), 200, open),
-        (edit("Host: localhost:8443", &format!("Host: localhost\r\nX-API-Key: {KEY}")), 401, open),
+        // RFC 6750 3.1: invalid_request.
+        (edit("Host: localhost:8443", &format!("Host: localhost\r\nX-API-Key: {KEY}")), 400, open),
     ];
     for (request, status, directive) in table {
         assert_eq!(status_of(&request), (status, directive), "{}", &request[..request.len().min(300)]);

@@ -54,3 +54,5 @@ mod pipes;
 mod websockets;
 #[cfg(test)]
 mod feeds;
+#[cfg(test)]
+mod bearers;

@@ -14,6 +14,7 @@ use crate::pipeline::admit::RateLimit;
 use crate::pipeline::authenticate::Method;
 use crate::pipeline::authenticate::certificate::table::CertificateTable;
 use crate::pipeline::authenticate::grants::Grants;
+use crate::pipeline::authenticate::tokens::Issuer;
 use crate::pipeline::authorize::{RoleRules, Shows};
 use crate::pipeline::event::AccessLog;
 use crate::pipeline::snapshot::{Admission, Limits, ListenerLimits, Server, Speech};
@@ -39,6 +40,10 @@ pub struct Config {
     pub tls: Vec<TlsProfile>,
     /// Where API keys are.
     pub api_key: Option<ApiKeys>,
+    /// Whose tokens are accepted, in file order.
+    pub issuers: Vec<Jwt>,
+    /// TOML file with `[[revoked]]`.
+    pub revocations_file: Option<PathBuf>,
     /// Roles of client certificates.
     pub certificates: CertificateTable,
     /// Roles in file order; at most 64.
@@ -77,6 +82,12 @@ impl Config {
             paths.push(keys.keys_file.clone());
             paths.extend(keys.pepper.file());
         }
+        for issuer in &self.issuers {
+            if let KeySource::File(file) = &issuer.source {
+                paths.push(file.clone());
+            }
+        }
+        paths.extend(self.revocations_file.clone());
         paths
     }
 }
@@ -146,6 +157,17 @@ pub struct Listener {
     pub methods: Vec<Method>,
     /// Security header preset.
     pub headers: HeaderPreset,
+    /// What clients ask tokens for, where tokens are accepted and clients can be told.
+    pub resource: Option<ResourceUrl>,
+}
+
+/// A listener's endpoint, as OAuth clients name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResourceUrl {
+    /// Scheme, host and port.
+    pub origin: String,
+    /// The rest.
+    pub path: String,
 }
 
 /// `[listeners.NAME]` of kind `stdio`.
@@ -219,7 +241,7 @@ pub struct TlsProfile {
     pub certificates: Vec<Certificate>,
     /// Offered in this order; at least one of TLS 1.3, and of TLS 1.2 where that is permitted.
     pub cipher_suites: Vec<CipherSuite>,
-    /// Offered in this order, never empty.
+    /// Accepted, never empty; the client's order decides.
     pub key_exchange: Vec<KeyExchange>,
     /// Session tickets.
     pub resumption: Resumption,
@@ -280,6 +302,34 @@ pub struct ApiKeys {
     pub prefix: String,
     /// TOML file with `[[keys]]`.
     pub keys_file: PathBuf,
+}
+
+/// `[auth.jwt.NAME]`.
+#[derive(Clone, Debug)]
+pub struct Jwt {
+    /// What its tokens are held against, without keys.
+    pub rules: Issuer,
+    /// Where the keys come from.
+    pub source: KeySource,
+    /// Whom to trust when asking there; none for the authorities of this machine.
+    pub ca_file: Option<PathBuf>,
+    /// How often the keys are read again.
+    pub refresh: Duration,
+    /// How long they are used beyond that.
+    pub stale_if_error: Duration,
+    /// Verified tokens that each shard remembers.
+    pub tokens_max: usize,
+}
+
+/// Where an issuer's keys come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeySource {
+    /// A key set.
+    Url(String),
+    /// The issuer's metadata, which names the key set.
+    Discovery,
+    /// A file with a key set.
+    File(PathBuf),
 }
 
 /// Where a secret is read from; its content is never in the configuration.

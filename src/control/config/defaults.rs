@@ -83,6 +83,8 @@ impl Default for Auth {
     fn default() -> Self {
         Self {
             api_key: None,
+            jwt: BTreeMap::new(),
+            revocations_file: None,
             mtls: None,
             max_failures: 20,
             failure_window: Time::from_secs(600),

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::thread::{CpuSet, sched_getaffinity};
 
-use super::checked::{Config, SecretSource};
+use super::checked::{Config, KeySource, SecretSource};
 use super::problem::Code;
 use super::profile::TicketKey;
 use super::report::{Report, child, entry};
@@ -52,6 +52,18 @@ pub(super) fn check(config: &Config, report: &mut Report) {
                 private(&key, &pair.key_file, report);
             }
         }
+    }
+    for issuer in &config.issuers {
+        let path = child("auth.jwt", &issuer.rules.name);
+        if let KeySource::File(file) = &issuer.source {
+            readable(&child(&path, "jwks_file"), file, report);
+        }
+        if let Some(file) = &issuer.ca_file {
+            readable(&child(&path, "ca_file"), file, report);
+        }
+    }
+    if let Some(file) = &config.revocations_file {
+        readable("auth.revocations_file", file, report);
     }
     if let Some(keys) = &config.api_key {
         trusted("auth.api_key.keys_file", &keys.keys_file, report);
@@ -117,6 +129,9 @@ fn missing_file(path: &str, file: &Path) -> String {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if path.ends_with("keys_file") && folder.is_dir() {
         return format!("check the path; for a server without keys yet: touch {}", file.display());
+    }
+    if path.ends_with("revocations_file") && folder.is_dir() {
+        return format!("check the path; for a list without entries: touch {}", file.display());
     }
     match folder.is_dir() {
         true => format!("check the name: ls {}", folder.display()),

@@ -89,6 +89,11 @@ pub fn schema() -> serde_json::Value {
     schema::public()
 }
 
+/// Whether something that has to be true may be asked for there.
+pub fn is_fetched_url(text: &str) -> bool {
+    form::fetched_url(text).is_ok()
+}
+
 /// The limits of a file that says nothing of them.
 pub fn default_limits() -> Limits {
     let failures = check::failures_of(&raw::Auth::default());

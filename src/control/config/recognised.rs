@@ -47,8 +47,8 @@ const NOT_READ: &[(&str, &str, &str)] = &[
     ("cors", LATER, "list the browsers' origins in listeners.NAME.origins"),
     ("auth.failure_delay", "keys are compared in constant time, without a delay", REMOVE),
     ("auth.realm", LATER, REMOVE),
-    ("auth.protected_resource_metadata", LATER, REMOVE),
-    ("auth.jwt", LATER, "use [auth.api_key]"),
+    ("auth.protected_resource_metadata", "it is served wherever tokens are accepted", REMOVE),
+    ("auth.jwt.*.revocation", "auth.revocations_file holds for every issuer", "set auth.revocations_file"),
     ("rate_limits.*.tools", LATER, REMOVE),
     ("rate_limits.*.scope", "every limit holds for this process", REMOVE),
     ("rate_limit_response", "a limited request is answered with 429 and Retry-After", REMOVE),
@@ -72,7 +72,10 @@ const NOT_READ: &[(&str, &str, &str)] = &[
 
 /// Words of a setting that are not read, in the same form.
 const WORDS_NOT_READ: &[(&str, &str, &str)] = &[
-    ("listeners.*.auth jwt", LATER, "auth = [\"api_key\"]"),
+    ("auth.jwt.*.algorithms none", "a token without a signature proves nothing", "write \"ES256\""),
+    ("auth.jwt.*.algorithms HS256", "a published key set holds no secrets", "write \"ES256\""),
+    ("auth.jwt.*.algorithms HS384", "a published key set holds no secrets", "write \"ES256\""),
+    ("auth.jwt.*.algorithms HS512", "a published key set holds no secrets", "write \"ES256\""),
     ("listeners.*.headers classic", LATER, "headers = \"strict\""),
     (
         "tls.*.session_resumption stateful",
@@ -102,7 +105,7 @@ const NO_MEANING: &[(&str, &str, &str)] = &[
     ("secure_renegotiate", "TLS 1.3 has no renegotiation and rustls never does it in 1.2", REMOVE),
     ("client_renegotiation", "TLS 1.3 has no renegotiation and rustls never does it in 1.2", REMOVE),
     ("honor_cipher_order", "the server's order of suites is always honoured", REMOVE),
-    ("honor_ecc_order", "the server's order of curves is always honoured", REMOVE),
+    ("honor_ecc_order", "of the key exchanges that are accepted the client's favourite is taken", REMOVE),
     ("reuse_sessions", "resumption works by tickets", "session_resumption = \"tickets\" or \"off\""),
     ("versions", "a range of versions is given by its lower end", "min_version = \"1.3\""),
     (

@@ -128,7 +128,10 @@ mod tests {
         assert_eq!(at(&format!("{runtime}/ring_entries/maximum")), 32768);
         let listener = "/properties/listeners/additionalProperties";
         assert_eq!(at(&format!("{listener}/required")), serde_json::json!(["kind"]));
-        assert_eq!(at(&format!("{listener}/properties/auth/items/enum")), serde_json::json!(["api_key"]));
+        assert_eq!(
+            at(&format!("{listener}/properties/auth/items/enum")),
+            serde_json::json!(["api_key", "jwt"])
+        );
         assert_eq!(at("/properties/limits/properties/idle_timeout/default"), "2m");
     }
 }

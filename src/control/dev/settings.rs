@@ -48,6 +48,7 @@ pub(super) fn build_config(options: &DevOptions, addresses: &Addresses) -> Confi
         admission: Admission::Authenticated,
         methods: vec![Method::ApiKey],
         headers: HeaderPreset::Strict,
+        resource: None,
     };
     let http = addresses.http.iter().zip(["dev", "dev6"]);
     let http = http.map(|(&address, name)| listener(name, address, Speech::Http(all_transports())));
@@ -70,6 +71,8 @@ pub(super) fn build_config(options: &DevOptions, addresses: &Addresses) -> Confi
         stdio: None,
         tls: vec![TlsProfile::without_files("dev")],
         api_key: None,
+        issuers: Vec::new(),
+        revocations_file: None,
         certificates: CertificateTable::default(),
         roles: vec![RoleRules {
             name: "operator".to_owned(),

@@ -4,6 +4,7 @@
 //! Next: `keys` and its neighbours, one file a way; then `admit`, whether this principal may spend a token.
 
 pub mod keys;
+pub mod tokens;
 pub mod certificate;
 pub mod grants;
 
@@ -15,14 +16,20 @@ use zeroize::Zeroizing;
 
 use certificate::ClientCertificate;
 use certificate::table::CertificateTable;
+use grants::Grants;
 use keys::KeyTable;
+use tokens::cache::{TokenCache, print_of};
+use tokens::reading::{TOKEN_BYTES_MAX, is_token};
+use tokens::{Bearer, Flaw, Issuers, Origin};
 
 use super::snapshot::{Admission, Listener, Snapshot};
 use super::turn::Now;
 use crate::wire::http::head::Head;
 
-/// Longest credential that is looked at. Bytes.
+/// Longest credential that is looked at where it is no token. Bytes.
 const CREDENTIAL_BYTES_MAX: usize = 512;
+/// Longest credential that a connection remembers: of idle ones there are many. A longer one is in the shard's cache.
+const REMEMBERED_BYTES_MAX: usize = 2 * 1024;
 
 /// Who a caller proved to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +78,8 @@ pub struct Facts {
     pub scopes: Vec<String>,
     /// The HMAC of its API key.
     pub key: Option<[u8; 32]>,
+    /// Where its token came from.
+    pub origin: Option<Origin>,
     /// The certificate that its connection was opened with.
     pub certificate: Option<Arc<ClientCertificate>>,
 }
@@ -78,7 +87,7 @@ pub struct Facts {
 impl Facts {
     /// Nothing beyond the method.
     pub fn of(method: Method) -> Self {
-        Self { method, claims: Value::Null, scopes: Vec::new(), key: None, certificate: None }
+        Self { method, claims: Value::Null, scopes: Vec::new(), key: None, origin: None, certificate: None }
     }
 }
 
@@ -87,6 +96,8 @@ impl Facts {
 pub enum Unknown {
     /// No credential at all.
     Missing,
+    /// Two credentials, or one twice: nobody knows which is meant.
+    Ambiguous,
     /// A credential of a kind or shape that is not accepted.
     Malformed,
     /// No such key.
@@ -98,6 +109,8 @@ pub enum Unknown {
         /// Until one is looked at again.
         retry_after_ms: u64,
     },
+    /// A token with a flaw.
+    Token(Flaw),
 }
 
 impl Unknown {
@@ -105,11 +118,24 @@ impl Unknown {
     pub fn reason(self) -> &'static str {
         match self {
             Self::Missing => "credential_missing",
+            Self::Ambiguous => "credential_ambiguous",
             Self::Malformed => "credential_malformed",
             Self::NoSuchKey => "credential_unknown",
             Self::Expired => "credential_expired",
             Self::HeldOff { .. } => "address_held_off",
+            Self::Token(flaw) => flaw.reason(),
         }
+    }
+
+    /// Of several ways that failed the log names the one that got furthest.
+    fn or(self, other: Self) -> Self {
+        let distance = |why| match why {
+            Self::Missing => 0,
+            Self::Malformed | Self::Ambiguous => 1,
+            Self::NoSuchKey => 2,
+            Self::Expired | Self::Token(_) | Self::HeldOff { .. } => 3,
+        };
+        if distance(self) >= distance(other) { self } else { other }
     }
 }
 
@@ -137,24 +163,93 @@ impl Remembered {
         let is_current = accepted.generation == generation && now.unix_s() < accepted.principal.expires_at_s;
         (is_same && is_current).then_some(&accepted.principal)
     }
+
+    fn remember(&mut self, credential: &[u8], principal: &Principal, generation: u64) {
+        self.0 = (credential.len() <= REMEMBERED_BYTES_MAX).then(|| {
+            let credential = Zeroizing::new(credential.to_vec());
+            Box::new(Accepted { credential, principal: principal.clone(), generation })
+        });
+    }
+}
+
+/// What a caller may be known by beside its credential.
+pub struct Memory<'m> {
+    /// Of the connection.
+    pub remembered: &'m mut Remembered,
+    /// Of the shard.
+    pub tokens: &'m mut TokenCache,
+    /// What the connection was opened with.
+    pub certificate: Option<&'m Arc<ClientCertificate>>,
 }
 
 /// Everybody who may be known, and how. Immutable; a reload makes a new one.
+#[derive(Clone)]
 pub struct Identities {
     /// API keys.
-    pub keys: KeyTable,
+    pub keys: Arc<KeyTable>,
+    /// Whose tokens are accepted.
+    pub tokens: Issuers,
     /// Client certificates.
     pub certificates: CertificateTable,
+    /// Which roles a name has.
+    pub grants: Arc<Grants>,
     anonymous: Principal,
 }
 
 impl Identities {
     /// `anonymous_roles` are the roles of a caller without a credential on a listener that allows one.
-    pub fn build(keys: KeyTable, anonymous_roles: u64) -> Self {
+    pub fn build(keys: impl Into<Arc<KeyTable>>, anonymous_roles: u64) -> Self {
         let facts = Arc::new(Facts::of(Method::Anonymous));
         let anonymous =
             Principal { id: "anonymous".into(), roles: anonymous_roles, expires_at_s: u64::MAX, facts };
-        Self { keys, certificates: CertificateTable::default(), anonymous }
+        Self {
+            keys: keys.into(),
+            tokens: Issuers::default(),
+            certificates: CertificateTable::default(),
+            grants: Arc::default(),
+            anonymous,
+        }
+    }
+
+    /// Whose token this is.
+    fn find_token(
+        &self,
+        token: &[u8],
+        generation: u64,
+        memory: &mut Memory<'_>,
+        now: Now,
+    ) -> Result<Principal, Unknown> {
+        if !is_token(token) {
+            return Err(Unknown::Malformed);
+        }
+        let (print, now_s) = (print_of(token), now.unix_s());
+        let certificate = memory.certificate.map(|certificate| &certificate.sha256);
+        if let Some(principal) = memory.tokens.find(&print, certificate, generation, now_s) {
+            return Ok(principal.clone());
+        }
+        let bearer = self.tokens.verify(token, certificate, now_s).map_err(Unknown::Token)?;
+        let bound = bearer.origin.bound;
+        // What is remembered may be shown on another connection: only a bound token says which certificate that has.
+        let principal = self.bearer(bearer, memory.certificate.filter(|_| bound.is_some()).cloned());
+        memory.tokens.put(print, bound, generation, principal.clone());
+        Ok(principal)
+    }
+
+    fn bearer(&self, bearer: Bearer, certificate: Option<Arc<ClientCertificate>>) -> Principal {
+        let Bearer { id, subject, expires_at_s, roles, scopes, claims, origin } = bearer;
+        // Where several issuers give names, a name alone says nobody.
+        let name = if self.tokens.list().len() == 1 { subject.as_str() } else { &*id };
+        let (roles, scopes_named) = (roles.iter().map(String::as_str), scopes.iter().map(String::as_str));
+        let roles = self.grants.roles_of(name, roles, scopes_named);
+        let facts = Facts { claims, scopes, origin: Some(origin), certificate, ..Facts::of(Method::Jwt) };
+        Principal { id, roles, expires_at_s, facts: Arc::new(facts) }
+    }
+
+    /// The same bearer under these keys, lists and roles.
+    fn find_bearer(&self, principal: &Principal, now: Now) -> Option<Principal> {
+        let facts = &principal.facts;
+        let bearer = self.tokens.find_again(&facts.claims, facts.origin.as_ref()?, now.unix_s())?;
+        Some(self.bearer(bearer, facts.certificate.clone()))
     }
 
     /// A principal that was let in under another snapshot, as it stands in this one; none when it would not be let in
@@ -169,6 +264,7 @@ impl Identities {
                 (listener.admission == Admission::AnonymousAllowed).then(|| self.anonymous.clone())
             }
             Method::ApiKey => self.keys.find_again(principal, now).filter(|_| listener.accepts(method)),
+            Method::Jwt => self.find_bearer(principal, now).filter(|_| listener.accepts(method)),
             // The connection has seen to it that the certificate is still accepted.
             Method::Certificate => principal
                 .facts
@@ -176,8 +272,8 @@ impl Identities {
                 .as_ref()
                 .filter(|_| listener.accepts(method))
                 .map(|certificate| self.certificates.principal(certificate)),
-            // These ways are not offered by any listener.
-            Method::Resident | Method::Jwt => None,
+            // This way is not offered by any listener.
+            Method::Resident => None,
         }
     }
 }
@@ -190,14 +286,13 @@ pub fn authenticate(
     snapshot: &Snapshot,
     listener: &Listener,
     head: &Head<'_, '_>,
-    certificate: Option<&Arc<ClientCertificate>>,
     now: Now,
-    remembered: &mut Remembered,
+    memory: Memory<'_>,
 ) -> Result<Principal, Unknown> {
-    identify(snapshot, listener, credential(listener, head), certificate, now, remembered)
+    identify(snapshot, listener, credential(listener, head), now, memory)
 }
 
-/// Says whose credential this is. `certificate` is that of the connection, which may be all that is shown.
+/// Says whose credential this is. The connection's certificate may be all that is shown.
 ///
 /// # Errors
 /// Why that is not known.
@@ -205,46 +300,41 @@ pub fn identify(
     snapshot: &Snapshot,
     listener: &Listener,
     credential: Result<&[u8], Unknown>,
-    certificate: Option<&Arc<ClientCertificate>>,
     now: Now,
-    remembered: &mut Remembered,
+    mut memory: Memory<'_>,
 ) -> Result<Principal, Unknown> {
     let identities = &snapshot.identities;
     let credential = match credential {
-        Ok(credential) if !credential.is_empty() && credential.len() <= CREDENTIAL_BYTES_MAX => {
-            Ok(credential)
-        }
+        Ok(credential) if (1..=TOKEN_BYTES_MAX).contains(&credential.len()) => Ok(credential),
         Ok(_) => Err(Unknown::Malformed),
         Err(Unknown::Missing)
             if listener.admission == Admission::AnonymousAllowed
-                && !(certificate.is_some() && listener.accepts(Method::Certificate)) =>
+                && !(memory.certificate.is_some() && listener.accepts(Method::Certificate)) =>
         {
             return Ok(identities.anonymous.clone());
         }
         Err(why) => Err(why),
     };
     let shown = credential.unwrap_or_default();
-    if let Some(principal) = remembered.principal(shown, snapshot.generation, now) {
+    if let Some(principal) = memory.remembered.principal(shown, snapshot.generation, now) {
         return Ok(principal.clone());
     }
     let mut why = credential.err().unwrap_or(Unknown::Malformed);
     for method in &listener.methods {
         let found = match method {
+            Method::ApiKey if shown.len() > CREDENTIAL_BYTES_MAX => Err(Unknown::Malformed),
             // Without a credential the same work is done as for a wrong one.
             Method::ApiKey => identities.keys.find(shown, now),
-            Method::Certificate => known_by(&identities.certificates, certificate, now),
-            Method::Jwt | Method::Resident | Method::Anonymous => Err(Unknown::Missing),
+            Method::Jwt => identities.find_token(shown, snapshot.generation, &mut memory, now),
+            Method::Certificate => known_by(&identities.certificates, memory.certificate, now),
+            Method::Resident | Method::Anonymous => Err(Unknown::Missing),
         };
         match found {
             Ok(principal) => {
-                remembered.0 = Some(Box::new(Accepted {
-                    credential: Zeroizing::new(shown.to_vec()),
-                    principal: principal.clone(),
-                    generation: snapshot.generation,
-                }));
+                memory.remembered.remember(shown, &principal, snapshot.generation);
                 return Ok(principal);
             }
-            Err(found) if credential.is_ok() => why = found,
+            Err(found) if credential.is_ok() => why = found.or(why),
             Err(_) => {}
         }
     }
@@ -267,14 +357,14 @@ pub(super) fn credential<'a>(listener: &Listener, head: &Head<'_, 'a>) -> Result
     let bearer = head.known.authorization.map(|value| bearer(value).ok_or(Unknown::Malformed));
     let header = match listener.key_header.as_str() {
         "x-api-key" => head.known.x_api_key,
-        other if head.has_twice(other) => return Err(Unknown::Malformed),
+        other if head.has_twice(other) => return Err(Unknown::Ambiguous),
         other => head.field(other),
     };
     match (bearer, header) {
         (None, None) => Err(Unknown::Missing),
         (Some(bearer), None) => bearer,
         (None, Some(header)) => Ok(header),
-        (Some(_), Some(_)) => Err(Unknown::Malformed),
+        (Some(_), Some(_)) => Err(Unknown::Ambiguous),
     }
 }
 

@@ -44,6 +44,7 @@ fn listener() -> Listener {
     Listener {
         name: "here".into(),
         security: Security::Plain,
+        judge: None,
         speech: Speech::Lines,
         limits,
         path: String::new(),
@@ -54,6 +55,7 @@ fn listener() -> Listener {
         judge: None,
         key_header: String::new(),
         header_block: bytes::Bytes::new(),
+        resource: None,
     }
 }
 

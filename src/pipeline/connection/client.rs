@@ -47,11 +47,6 @@ impl Client {
 }
 
 impl Connection {
-    /// The certificate of the peer, if it has one and nothing speaks against it.
-    pub(super) fn certificate(&self) -> Option<&Arc<ClientCertificate>> {
-        self.client.as_ref().map(|client| client.certificate())
-    }
-
     /// Whether what arrives has to wait for what a responder says.
     pub(super) fn is_asking(&self) -> bool {
         self.client.as_ref().is_some_and(|client| matches!(client.standing, Standing::Asking(_)))

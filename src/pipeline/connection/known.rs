@@ -3,12 +3,12 @@
 //! Never: a credential looked at while its address is held off, unless this very connection was let in with it before.
 //! Next: `pipeline/failing.rs`, the table.
 
-use super::Connection;
+use super::{Connection, memory};
+use crate::pipeline::authenticate::tokens::Flaw;
 use crate::pipeline::authenticate::{Method, Principal, Unknown, identify};
 use crate::pipeline::event::Count;
 use crate::pipeline::failing::Noted;
 use crate::pipeline::peer::Peer;
-use crate::pipeline::respond::Refusal;
 use crate::pipeline::snapshot::Listener;
 use crate::pipeline::turn::Turn;
 
@@ -21,7 +21,7 @@ impl Connection {
         &mut self,
         shown: Result<&[u8], Unknown>,
         listener: &Listener,
-        turn: &Turn<'_>,
+        turn: &mut Turn<'_>,
     ) -> Result<Principal, Unknown> {
         let (snapshot, now) = (turn.snapshot, turn.now);
         let (rules, now_s) = (&snapshot.limits.failures, now.unix_s());
@@ -37,13 +37,15 @@ impl Connection {
             turn.count(Count::AuthenticateHeldOff);
             return Err(Unknown::HeldOff { retry_after_ms: held_s.saturating_mul(1000) });
         }
-        let certificate = self.certificate().cloned();
-        let remembered = &mut self.remembered;
-        let known = identify(snapshot, listener, shown, certificate.as_ref(), now, remembered);
+        let certificate = self.client.as_ref().map(|client| client.certificate());
+        let memory = memory(&mut self.remembered, certificate, turn.work);
+        let known = identify(snapshot, listener, shown, now, memory);
         let Some(address) = address else { return known };
+        let failing = &turn.work.failing;
         match &known {
             Ok(principal) if principal.facts.method == Method::Anonymous => {}
             Ok(_) => failing.forgive(address, now_s),
+            Err(why) if !is_guess(*why) => {}
             Err(_) => match failing.note(address, rules, now_s) {
                 Noted::Counted => {}
                 Noted::Blocked => turn.count(Count::AuthenticateBlocked),
@@ -53,12 +55,14 @@ impl Connection {
     }
 }
 
-impl Unknown {
-    /// What the peer is told.
-    pub(super) fn refusal(self) -> Refusal<'static> {
-        match self {
-            Self::HeldOff { retry_after_ms } => Refusal::HeldOff { retry_after_ms },
-            Self::Missing | Self::Malformed | Self::NoSuchKey | Self::Expired => Refusal::Unauthenticated,
+/// Whether it may be a guess. What held once and has run out is none, and of a token whose key is not known here yet
+/// nobody can say: an issuer that changes its keys must not have the addresses of its clients blocked.
+fn is_guess(why: Unknown) -> bool {
+    match why {
+        Unknown::Missing | Unknown::Expired | Unknown::HeldOff { .. } => false,
+        Unknown::Token(flaw) => {
+            !matches!(flaw, Flaw::Expired | Flaw::TooOld | Flaw::NotYet | Flaw::NoSuchKey)
         }
+        Unknown::Ambiguous | Unknown::Malformed | Unknown::NoSuchKey => true,
     }
 }

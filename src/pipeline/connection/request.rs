@@ -9,7 +9,7 @@ use crate::pipeline::admit::{Exhausted, Payer};
 use crate::pipeline::authenticate::{self, Unknown, credential};
 use crate::pipeline::event::Count;
 use crate::pipeline::framing::{
-    Asked, Caller, Coding, DISCARD_BYTES_MAX, Delivery, Framing, Upload, chunked, head_limits, judge,
+    Asked, Caller, Coding, DISCARD_BYTES_MAX, Delivery, Framing, Inquiry, Upload, chunked, head_limits, judge,
 };
 use crate::pipeline::headers::Headers;
 use crate::pipeline::respond::{self, Body, Carriage, Exchange, Extra, Refusal};
@@ -49,6 +49,8 @@ enum Entry {
     EventChannel(Caller),
     /// A list of methods.
     Options,
+    /// What OAuth clients have to know, or whether they may ask.
+    Metadata(Inquiry),
 }
 
 impl Connection {
@@ -162,6 +164,12 @@ impl Connection {
                 self.finish_after(exchange);
                 Some(head_bytes)
             }
+            Ok(Entry::Metadata(inquiry)) => {
+                let exchange = self.skip_body(head, exchange);
+                respond::answer_metadata(turn, listener, exchange, inquiry);
+                self.finish_after(exchange);
+                Some(head_bytes)
+            }
             Err((refusal, known)) => {
                 let exchange = self.skip_body(head, exchange);
                 let row = respond::refuse(turn, listener, exchange, &refusal, None);
@@ -197,7 +205,7 @@ impl Connection {
                 let known = self.know(credential(listener, head), listener, turn);
                 Some(known.map(|principal| (principal, asked)))
             }
-            Ok(Asked::Options) | Err(_) => None,
+            Ok(Asked::Options | Asked::Metadata(_)) | Err(_) => None,
         };
         // Whoever asks pays, also for a refusal, so that guessing and flooding are limited too. Who could not say who
         // it is pays from its own address's buckets only, or it could empty the one that all share.
@@ -210,7 +218,10 @@ impl Connection {
             return Err((refusal, Known::default()));
         }
         match principal {
-            None => Ok(Entry::Options),
+            None => Ok(match judged {
+                Ok(Asked::Metadata(inquiry)) => Entry::Metadata(inquiry),
+                Ok(_) | Err(_) => Entry::Options,
+            }),
             Some(Ok((principal, asked))) => {
                 turn.count(if principal.facts.method == authenticate::Method::Anonymous {
                     Count::AuthenticateAnonymous
@@ -229,12 +240,13 @@ impl Connection {
                     Asked::SessionStream => Entry::SessionStream(caller(Delivery::Stream)),
                     Asked::SessionEnd => Entry::SessionEnd(caller(Delivery::Json)),
                     Asked::Options => Entry::Options,
+                    Asked::Metadata(inquiry) => Entry::Metadata(inquiry),
                 })
             }
             Some(Err(why)) => {
                 turn.count(Count::AuthenticateRefused);
                 let known = Known { detail: Some(Unknown::reason(why)), ..Known::default() };
-                Err((why.refusal(), known))
+                Err((why.into(), known))
             }
         }
     }
@@ -383,7 +395,7 @@ impl Connection {
     ) {
         turn.count(Count::AuthenticateRefused);
         self.framing = Framing::Head(HeadScan::default());
-        let row = respond::refuse(turn, listener, exchange, &why.refusal(), None);
+        let row = respond::refuse(turn, listener, exchange, &why.into(), None);
         self.note(turn, listener, row, Known { detail: Some(why.reason()), ..Known::default() });
         self.answered(exchange, turn);
     }

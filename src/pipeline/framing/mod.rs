@@ -133,6 +133,17 @@ pub enum Asked {
     EventChannel,
     /// A message for such a stream is in the body.
     Post(Key),
+    /// What OAuth clients have to know.
+    Metadata(Inquiry),
+}
+
+/// How the metadata is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inquiry {
+    /// By whoever wants it.
+    Plain,
+    /// By a browser that first asks whether a page may.
+    Preflight,
 }
 
 /// Where a feed is read.
@@ -154,6 +165,11 @@ pub fn judge(head: &Head<'_, '_>, listener: &Listener) -> Result<Asked, Refusal<
     // page a bad Origin for a good Host.
     if !head.host.is_some_and(|host| is_served(host, &listener.hostnames)) {
         return Err(Refusal::Host);
+    }
+    // It is public: a client in a browser reads it before it knows where to get a token. RFC 9728 3.
+    if listener.resource.as_ref().is_some_and(|resource| resource.paths.iter().any(|path| path == head.path))
+    {
+        return judge_metadata(head);
     }
     if head.known.origin.is_some_and(|origin| !is_listed(origin, &listener.origins)) {
         return Err(Refusal::Origin);
@@ -203,6 +219,20 @@ pub fn judge(head: &Head<'_, '_>, listener: &Listener) -> Result<Asked, Refusal<
     };
     judge_body(head, listener)?;
     Ok(Asked::Message(delivery))
+}
+
+fn judge_metadata(head: &Head<'_, '_>) -> Result<Asked, Refusal<'static>> {
+    match head.method {
+        Method::Get | Method::Head => Ok(Asked::Metadata(Inquiry::Plain)),
+        Method::Options => Ok(Asked::Metadata(Inquiry::Preflight)),
+        Method::Post
+        | Method::Delete
+        | Method::Put
+        | Method::Patch
+        | Method::Trace
+        | Method::Connect
+        | Method::Other => Err(Refusal::HttpMethod),
+    }
 }
 
 /// The rules of a body that is a message.

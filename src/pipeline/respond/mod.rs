@@ -3,6 +3,7 @@
 //! Never: a reason an attacker could use (an unknown key and a wrong one read the same).
 //! Next: `event`, what the operator is told.
 
+mod challenge;
 mod goodbye;
 mod refusal;
 
@@ -14,9 +15,11 @@ use crate::wire::websocket::frame::Opcode;
 use crate::wire::websocket::handshake::Upgrade;
 use crate::wire::{prefixed, sse};
 
+pub use challenge::Challenge;
 pub use goodbye::Goodbye;
 pub use refusal::{Refusal, Row};
 
+use super::framing::Inquiry;
 use super::snapshot::{Listener, Speech};
 use super::turn::Turn;
 
@@ -105,11 +108,13 @@ pub enum Extra<'e> {
     /// The version of WebSocket that is spoken.
     WebSocketVersion,
     /// How to authenticate.
-    Challenge,
+    Challenge(Challenge),
     /// Seconds to wait.
     RetryAfter(u64),
     /// The legacy session's id.
     Session(&'e str),
+    /// Any page may read this.
+    Public(Inquiry),
 }
 
 /// Appends a response head.
@@ -123,7 +128,11 @@ pub fn encode_head(
 ) {
     let (listener, date) = fixed;
     out.extend_from_slice(status_line(status));
-    out.extend_from_slice(&listener.header_block);
+    let is_public = extras.iter().any(|extra| matches!(extra, Extra::Public(_)));
+    match listener.resource.as_ref().filter(|_| is_public) {
+        Some(resource) => out.extend_from_slice(&resource.header_block),
+        None => out.extend_from_slice(&listener.header_block),
+    }
     out.extend_from_slice(b"date: ");
     out.extend_from_slice(date);
     match content {
@@ -166,7 +175,7 @@ fn encode_extra(out: &mut Vec<u8>, listener: &Listener, extra: Extra<'_>) {
         Extra::WebSocketVersion => out
             .extend_from_slice(b"sec-websocket-version: 13\r\nupgrade: websocket\r\nconnection: upgrade\r\n"),
         Extra::Allow => out.extend_from_slice(b"allow: POST, OPTIONS\r\n"),
-        Extra::Challenge => out.extend_from_slice(b"www-authenticate: Bearer realm=\"mcpring\"\r\n"),
+        Extra::Challenge(challenge) => challenge.encode(out, listener.resource.as_deref()),
         Extra::RetryAfter(seconds) => {
             out.extend_from_slice(b"retry-after: ");
             encode_integer(out, seconds);
@@ -177,6 +186,10 @@ fn encode_extra(out: &mut Vec<u8>, listener: &Listener, extra: Extra<'_>) {
             out.extend_from_slice(id.as_bytes());
             out.extend_from_slice(b"\r\n");
         }
+        Extra::Public(Inquiry::Plain) => {}
+        Extra::Public(Inquiry::Preflight) => out.extend_from_slice(
+            b"access-control-allow-methods: GET\r\naccess-control-allow-headers: *\r\naccess-control-max-age: 3600\r\n",
+        ),
     }
 }
 
@@ -240,6 +253,18 @@ pub fn answer_empty(
     let work = &mut *turn.work;
     let fixed = (listener, work.date.as_bytes());
     encode_head(&mut work.answers, fixed, status, exchange, Content::Nothing, extras);
+}
+
+/// Answers with what OAuth clients have to know.
+// RFC 9728 3.2. The answer says that any page may read it: nothing in it is secret, and no credential was looked at.
+pub fn answer_metadata(turn: &mut Turn<'_>, listener: &Listener, exchange: Exchange, inquiry: Inquiry) {
+    let extras = [Extra::Public(inquiry)];
+    let Some(resource) = listener.resource.as_ref().filter(|_| inquiry == Inquiry::Plain) else {
+        return answer_empty(turn, listener, 204, exchange, &extras);
+    };
+    turn.work.body.clear();
+    turn.work.body.extend_from_slice(&resource.metadata);
+    answer(turn, listener, 200, exchange, &extras);
 }
 
 /// Answers "no" from the table.

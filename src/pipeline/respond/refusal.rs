@@ -2,7 +2,8 @@
 //! Codes of our own are the HTTP status; the reserved ranges are left to the specification.
 //! Next: `mod.rs`, which writes it.
 
-use super::Extra;
+use super::{Challenge, Extra};
+use crate::pipeline::authenticate::Unknown;
 use crate::pipeline::event::Stage;
 use crate::tools::Capability;
 use crate::wire::http::chunked::ChunkedError;
@@ -45,8 +46,12 @@ pub enum Refusal<'r> {
     ContentType,
     /// The body is over `max_message_size`.
     MessageSize,
-    /// No credential, or one that is not accepted.
+    /// No credential.
     Unauthenticated,
+    /// A credential that is not accepted.
+    CredentialRefused,
+    /// Credentials of which nobody knows which is meant.
+    CredentialMalformed,
     /// The same where there are no headers.
     UnauthenticatedMessage,
     /// The address has shown too many credentials that do not hold.
@@ -129,6 +134,19 @@ pub enum Refusal<'r> {
     Internal,
 }
 
+impl From<Unknown> for Refusal<'_> {
+    fn from(why: Unknown) -> Self {
+        match why {
+            Unknown::Missing => Self::Unauthenticated,
+            Unknown::Ambiguous => Self::CredentialMalformed,
+            Unknown::HeldOff { retry_after_ms } => Self::HeldOff { retry_after_ms },
+            Unknown::Malformed | Unknown::NoSuchKey | Unknown::Expired | Unknown::Token(_) => {
+                Self::CredentialRefused
+            }
+        }
+    }
+}
+
 /// Who speaks of no version is taken for a client of before 2026-07-28, which may not be what was meant.
 const SESSION_REQUIRED: &str =
     "Mcp-Session-Id is required, or MCP-Protocol-Version: 2026-07-28 and no session";
@@ -190,7 +208,10 @@ impl Refusal<'_> {
             Self::Accept => framing(406, "not_acceptable", "accept application/json or text/event-stream"),
             Self::ContentType => framing(415, "unsupported_media_type", "send application/json"),
             Self::MessageSize => framing(413, "message_too_large", "the message is too large"),
-            Self::Unauthenticated => {
+            Self::CredentialMalformed => {
+                own(Authenticate, 400, "invalid_request", "a request carries one credential, once")
+            }
+            Self::Unauthenticated | Self::CredentialRefused => {
                 own(Authenticate, 401, "unauthenticated", "a valid credential is required")
             }
             Self::UnauthenticatedMessage => own(Authenticate, 401, "unauthenticated", CREDENTIAL_REQUIRED),
@@ -267,7 +288,9 @@ impl Refusal<'_> {
     pub fn extra(&self) -> Option<Extra<'static>> {
         match self.row().status {
             308 => Some(Extra::Location),
-            401 => Some(Extra::Challenge),
+            400 if *self == Self::CredentialMalformed => Some(Extra::Challenge(Challenge::Malformed)),
+            401 if *self == Self::CredentialRefused => Some(Extra::Challenge(Challenge::Refused)),
+            401 => Some(Extra::Challenge(Challenge::Missing)),
             426 => Some(Extra::WebSocketVersion),
             405 => Some(Extra::Allow),
             429 => {

@@ -9,6 +9,7 @@ mod rights;
 mod shards;
 mod states;
 mod streams;
+mod tokens;
 
 use std::future::poll_fn;
 use std::sync::Arc;

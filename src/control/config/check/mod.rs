@@ -7,6 +7,7 @@ mod tls;
 mod client_auth;
 mod listeners;
 mod access;
+mod tokens;
 mod patterns;
 mod running;
 
@@ -38,6 +39,15 @@ pub(super) fn check(raw: raw::File, file: Option<PathBuf>, report: &mut Report) 
         Surroundings { auth: &raw.auth, tls: &tls, public_url: public_url.as_ref(), limits: &raw.limits };
     let mut listeners = check.listeners(raw.listeners, &around);
     let api_key = raw.auth.api_key.and_then(|keys| check.api_keys(keys, &listeners));
+    let issuers = check.tokens(raw.auth.jwt, &listeners);
+    let revocations_file = raw.auth.revocations_file.map(|file| {
+        if !listeners.accepts_tokens {
+            check.unused("auth.revocations_file", "no listener accepts tokens");
+        }
+        check.file("auth.revocations_file", &file)
+    });
+    let mut limits = check.limits(&raw.limits, &raw.mcp, failures);
+    limits.tokens_max = issuers.iter().map(|issuer| issuer.tokens_max).sum();
     let mtls = raw.auth.mtls;
     let native = check.native(&raw.native.enable);
     let roles = check.roles(raw.roles, &native);
@@ -61,11 +71,13 @@ pub(super) fn check(raw: raw::File, file: Option<PathBuf>, report: &mut Report) 
             instructions: raw.server.instructions,
         },
         runtime: check.runtime(&raw.runtime),
-        limits: check.limits(&raw.limits, &raw.mcp, failures),
+        limits,
         listeners: listeners.checked,
         stdio,
         tls,
         api_key,
+        issuers,
+        revocations_file,
         certificates,
         roles,
         anonymous_roles,

@@ -42,6 +42,8 @@ pub(in super::super) fn limits_of(raw: &raw::Limits, mcp: &raw::Mcp, failures: F
         task_ttl: mcp.task_ttl.0,
         page_size: count(mcp.page_size),
         failures,
+        // `[auth.jwt.*]` says how many.
+        tokens_max: 0,
     }
 }
 

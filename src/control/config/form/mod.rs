@@ -168,6 +168,25 @@ pub(super) fn public_url(text: &str) -> Result<PublicUrl, Malformed> {
     Ok(PublicUrl { path: path.to_owned(), ..url })
 }
 
+/// A URL that is asked for something that has to be true: https, or http on loopback.
+pub(super) fn fetched_url(text: &str) -> Result<String, Malformed> {
+    let (url, path) = split_url(text)?;
+    if path.contains('#') || !path.chars().all(|c| c.is_ascii_graphic()) {
+        return malformed(
+            "it has a fragment, or a character that no URL has",
+            format!("write \"{}\"", url.origin),
+        );
+    }
+    let is_loopback = url.host == "localhost" || url.host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    if url.origin.starts_with("http://") && !is_loopback {
+        return malformed(
+            "whoever is on the way could answer",
+            text.replacen("http://", "write \"https://", 1) + "\"",
+        );
+    }
+    Ok(text.to_owned())
+}
+
 /// A serialised origin (RFC 6454 6.2) in lower case: scheme, host, and the port unless it is the scheme's own.
 pub(super) fn origin(text: &str) -> Result<String, Malformed> {
     if text == "*" || text == "null" {

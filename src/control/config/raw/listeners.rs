@@ -174,6 +174,8 @@ pub(in super::super) enum Transport {
 pub(in super::super) enum Method {
     /// A key of `[auth.api_key]`.
     ApiKey,
+    /// A token of an issuer in `[auth.jwt]`.
+    Jwt,
     /// The certificate that the connection was opened with: `client_auth` of the TLS profile, roles by `[auth.mtls]`.
     Mtls,
 }

@@ -5,6 +5,7 @@
 
 mod client_auth;
 mod listeners;
+mod tokens;
 mod tls;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use super::quantity::{Size, Time};
 pub(super) use client_auth::{ClientAuth, Crl, Mtls, Ocsp};
 pub(super) use listeners::{Kind, Listener, Method, Sse, Transport, WebSocket};
 pub(super) use tls::{Certificate, Tls};
+pub(super) use tokens::Jwt;
 
 /// Names that an operator chooses are labels elsewhere, so they are short and plain.
 const NAME_PATTERN: &str = "^[A-Za-z0-9_-]{1,64}$";
@@ -195,6 +197,16 @@ pub(super) struct Auth {
     /// API keys.
     #[schemars(with = "ApiKey")]
     pub(super) api_key: Option<ApiKey>,
+    /// Issuers of tokens (JWT), one table an issuer.
+    #[schemars(extend("propertyNames" = { "pattern": NAME_PATTERN }))]
+    pub(super) jwt: BTreeMap<String, Jwt>,
+    /// TOML file with what was taken back before its time: tokens, subjects, keys of issuers. `mcpring token revoke`
+    /// writes it.
+    #[schemars(with = "String", length(min = 1), extend("x-default" = "none", "x-form" = "file"))]
+    pub(super) revocations_file: Option<String>,
+    /// Client certificates.
+    #[schemars(with = "Mtls")]
+    pub(super) mtls: Option<Mtls>,
     /// Credentials of one client address (IPv6: of one /64 network) that may not hold before it is blocked. From more than
     /// half of them on it has to wait longer after each. One that holds begins the count anew.
     #[schemars(range(min = 2, max = 200), extend("x-unit" = "failures"))]
@@ -205,9 +217,6 @@ pub(super) struct Auth {
     /// How long an address is blocked: none of its credentials is looked at, except where a connection was let in before.
     #[schemars(extend("x-minimum" = "1s", "x-maximum" = "24h"))]
     pub(super) block_for: Time,
-    /// Client certificates.
-    #[schemars(with = "Mtls")]
-    pub(super) mtls: Option<Mtls>,
 }
 
 /// `[auth.api_key]`.

@@ -48,7 +48,7 @@ const EXAMPLES: &[(Code, &str, &str)] = &[
     (Code::Malformed, "[native]", "[log]\nlevel = \"loud\"\n[native]"),
     (Code::Malformed, "[rate_limits.per_ip]", "[rate_limits.\"per ip\"]"),
     (Code::NotRead, "[native]", "[metrics]\nenabled = true\n[native]"),
-    (Code::NotRead, "auth = [\"api_key\"]", "auth = [\"api_key\", \"jwt\"]"),
+    (Code::NotRead, "auth = [\"api_key\"]", "auth = [\"api_key\", \"mtls\"]"),
     (Code::NoMeaning, "[tls.public]", "[tls.public]\ndhfile = \"dh.pem\""),
     (
         Code::SameAddress,
@@ -59,6 +59,7 @@ const EXAMPLES: &[(Code, &str, &str)] = &[
     (Code::NoSuchRole, "anonymous_roles = [\"reader\"]", "anonymous_roles = [\"reeder\"]"),
     (Code::NoSuchTool, "enable = [\"echo\", \"time\"]", "enable = [\"ecko\", \"time\"]"),
     (Code::NoApiKeys, "[auth.api_key]\npepper = { env = \"MCPRING_PEPPER\" }\nkeys_file = \"keys.toml\"", ""),
+    (Code::NoIssuer, "auth = [\"api_key\"]", "auth = [\"api_key\", \"jwt\"]"),
     (Code::NoMethod, "auth_required = false", "auth_required = true"),
     (Code::Contradiction, "[limits]", "[limits]\nmax_connections = 5\nmax_connections_per_ip = 6"),
     (Code::Contradiction, "enable = [\"echo\", \"time\"]", "enable = [\"echo\", \"echo\"]"),
@@ -163,6 +164,7 @@ const ELSEWHERE: &[Code] = &[
     Code::NoSuchCpu,
     Code::NoSecret,
     Code::ShortSecret,
+    Code::NoMetadata,
 ];
 
 #[test]

@@ -8,6 +8,7 @@ mod listeners;
 mod mistakes;
 mod mutations;
 mod values;
+mod tokens;
 
 use super::*;
 

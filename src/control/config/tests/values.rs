@@ -94,6 +94,7 @@ fn leaves() -> Vec<(String, Setting)> {
         let name = match path {
             "listeners" => ".https",
             "tls" => ".public",
+            "auth.jwt" => ".corp",
             "roles" => ".agent",
             "rate_limits" => ".per_ip",
             _ => "",
@@ -124,7 +125,8 @@ fn changes_nothing_when_a_default_is_written_out() {
     // The base has no setting with a default written, so each is really absent in it.
     let base = "[listeners.https]\nkind=\"http\"\naddress=\"127.0.0.1:1\"\nauth_required=false\n\
         transports=[\"streamable_http\",\"websocket\",\"sse\"]\n[tls.public]\ncertificates=[{cert_file=\"a\",key_file=\"b\"}]\n[roles.agent]\nallow=[]\n\
-        [auth.api_key]\npepper={env=\"P\"}\nkeys_file=\"k\"\n[rate_limits.per_ip]\nkey=\"ip\"\nrate=1\n";
+        [auth.api_key]\npepper={env=\"P\"}\nkeys_file=\"k\"\n\
+        [auth.jwt.corp]\nissuer=\"i\"\naudiences=[\"a\"]\njwks_file=\"j\"\n[rate_limits.per_ip]\nkey=\"ip\"\nrate=1\n";
     let load =
         |overrides: &[&str]| load_text(base, overrides).unwrap_or_else(|problems| panic!("{problems}"));
     let absent = format!("{:?}", load(&[]).config);
@@ -236,6 +238,24 @@ const OTHER_VALUES: &[&str] = &[
 /// Settings that take effect together with another, or by refusing; those of other kinds are tried in `listeners`.
 const EFFECTS_ELSEWHERE: &[&str] = &[
     "version",
+    "auth.jwt.corp.issuer",
+    "auth.jwt.corp.jwks_url",
+    "auth.jwt.corp.discovery",
+    "auth.jwt.corp.jwks_file",
+    "auth.jwt.corp.ca_file",
+    "auth.jwt.corp.audiences",
+    "auth.jwt.corp.algorithms",
+    "auth.jwt.corp.token_types",
+    "auth.jwt.corp.leeway",
+    "auth.jwt.corp.max_token_age",
+    "auth.jwt.corp.required_claims",
+    "auth.jwt.corp.subject_claim",
+    "auth.jwt.corp.roles_claim",
+    "auth.jwt.corp.scopes_claim",
+    "auth.jwt.corp.jwks_refresh",
+    "auth.jwt.corp.jwks_stale_if_error",
+    "auth.jwt.corp.token_cache",
+    "auth.revocations_file",
     "listeners.https.kind",
     "listeners.https.auth",
     "listeners.https.auth_required",

@@ -32,6 +32,8 @@ pub(super) struct Listeners {
     profiles: Vec<usize>,
     /// Some listener accepts API keys.
     pub(super) accepts_keys: bool,
+    /// Some listener accepts tokens.
+    pub(super) accepts_tokens: bool,
     /// Some listener accepts certificates.
     pub(super) accepts_certificates: bool,
     /// Some listener lets callers in without a credential.
@@ -77,6 +79,7 @@ impl Check<'_> {
             nothing_listed: tables.is_empty() && !self.report.is_doubtful("listeners"),
             profiles: Vec::new(),
             accepts_keys: tables.values().any(|listener| listener.auth.contains(&raw::Method::ApiKey)),
+            accepts_tokens: tables.values().any(|listener| listener.auth.contains(&raw::Method::Jwt)),
             accepts_certificates: tables.values().any(|listener| listener.auth.contains(&raw::Method::Mtls)),
             accepts_anonymous: tables.values().any(|listener| !listener.auth_required),
         };
@@ -138,6 +141,7 @@ impl Check<'_> {
         let (Some(address), Some(tls), Some(path), Some(socket), Some(speech)) = complete else {
             return (None, security);
         };
+        let resource = self.resource(table, kind, around);
         let listener = Listener {
             name: table.name.to_owned(),
             address: address.clone(),
@@ -151,6 +155,7 @@ impl Check<'_> {
             admission,
             methods: raw.auth.iter().copied().map(method).collect(),
             headers: raw.headers,
+            resource,
         };
         (Some(listener), security)
     }
@@ -228,6 +233,7 @@ fn example(kind: Kind) -> &'static str {
 fn method(raw: raw::Method) -> Method {
     match raw {
         raw::Method::ApiKey => Method::ApiKey,
+        raw::Method::Jwt => Method::Jwt,
         raw::Method::Mtls => Method::Certificate,
     }
 }

@@ -1,10 +1,10 @@
 //! Who can reach a listener, and whether it is defended for that: TLS, a credential.
 //! Next: `speech`, what it offers to those who are let in.
 
-use super::super::super::checked::ListenerSecurity;
+use super::super::super::checked::{ListenerSecurity, ResourceUrl};
 use super::super::super::nearest::nearest;
 use super::super::super::problem::Code;
-use super::super::super::raw::Method;
+use super::super::super::raw::{Kind, Method};
 use super::super::super::report::child;
 use super::super::super::settings::quoted;
 use super::super::Check;
@@ -84,10 +84,16 @@ impl Check<'_> {
                 let problem = self.report.problem(Code::NoMethod, &setting, message);
                 problem.help("add auth = [\"api_key\"] and [auth.api_key]");
             }
-        } else if raw.auth.contains(&Method::ApiKey)
-            && around.auth.api_key.is_none()
-            && !self.report.is_doubtful("auth")
-        {
+        }
+        if raw.auth.contains(&Method::Jwt) && around.auth.jwt.is_empty() && !self.report.is_doubtful("auth") {
+            let message = format!("listener `{name}` accepts tokens, but there is no [auth.jwt.NAME]");
+            let problem = self.report.problem(Code::NoIssuer, &setting, message);
+            problem.help(
+                "add [auth.jwt.corp] with issuer, audiences and jwks_url, jwks_file or discovery = true",
+            );
+        }
+        let accepts_keys = raw.auth.contains(&Method::ApiKey);
+        if accepts_keys && around.auth.api_key.is_none() && !self.report.is_doubtful("auth") {
             let message = format!("listener `{name}` accepts API keys, but [auth.api_key] is missing");
             let problem = self.report.problem(Code::NoApiKeys, &setting, message);
             problem.help("add [auth.api_key] with pepper = { env = \"MCPRING_PEPPER\" } and keys_file = \"api-keys.toml\"");
@@ -119,6 +125,32 @@ impl Check<'_> {
                 "add [tls.{profile}.client_auth] with mode = \"required\" and ca_file = \"clients-ca.crt\""
             ));
         }
+    }
+
+    /// What OAuth clients are told, where tokens are accepted.
+    pub(super) fn resource(
+        &mut self,
+        table: &Table<'_>,
+        kind: Kind,
+        around: &Surroundings<'_>,
+    ) -> Option<ResourceUrl> {
+        let Table { path, name, raw, .. } = *table;
+        if kind != Kind::Http || !raw.auth.contains(&Method::Jwt) {
+            return None;
+        }
+        let Some(url) = around.public_url else {
+            if !self.report.is_doubtful("server.public_url") {
+                let message = format!("clients of listener `{name}` are not told where to get a token");
+                let problem = self.report.problem(Code::NoMetadata, &child(path, "auth"), message);
+                problem.label("the metadata of RFC 9728 needs server.public_url");
+                problem.help("add public_url = \"https://mcp.example.com\" to [server]");
+            }
+            return None;
+        };
+        // A URL that names the endpoint is the resource; one that only names the host is completed.
+        let path = url.path.trim_end_matches('/');
+        let path = if path.is_empty() { raw.path.as_str() } else { path };
+        Some(ResourceUrl { origin: url.origin.clone(), path: path.to_owned() })
     }
 
     /// Whether a caller must authenticate.

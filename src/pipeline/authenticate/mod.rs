@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use serde_json::Value;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use certificate::ClientCertificate;
 use certificate::table::CertificateTable;
@@ -152,10 +152,18 @@ impl Remembered {
     }
 
     fn remember(&mut self, credential: &[u8], principal: &Principal, generation: u64) {
-        self.0 = (credential.len() <= REMEMBERED_BYTES_MAX).then(|| {
-            let credential = Zeroizing::new(credential.to_vec());
-            Box::new(Accepted { credential, principal: principal.clone(), generation })
+        if credential.len() > REMEMBERED_BYTES_MAX {
+            self.0 = None;
+            return;
+        }
+        // Callers who share a connection, as behind a proxy, take turns in one place.
+        let accepted = self.0.get_or_insert_with(|| {
+            let (credential, principal) = (Zeroizing::default(), principal.clone());
+            Box::new(Accepted { credential, principal, generation })
         });
+        accepted.credential.zeroize();
+        accepted.credential.extend_from_slice(credential);
+        (accepted.principal, accepted.generation) = (principal.clone(), generation);
     }
 }
 

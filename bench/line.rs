@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use mcpring::pipeline::admit::{Buckets, Payer};
 use mcpring::pipeline::authenticate::{Facts, Method, Principal, Remembered, authenticate};
-use mcpring::pipeline::authorize::{Policy, Target, authorize};
+use mcpring::pipeline::authorize::{Asker, Judge, Occasion, Policy, Target, authorize};
 use mcpring::pipeline::connection::Connection;
 use mcpring::pipeline::dispatch::{Dispatched, Visitor, dispatch};
 use mcpring::pipeline::envelope::{self, Envelope, Request};
@@ -22,10 +22,11 @@ use mcpring::pipeline::framing::{Delivery, head_limits, judge};
 use mcpring::pipeline::headers::{Headers, Sessions};
 use mcpring::pipeline::hub::listen::Change;
 use mcpring::pipeline::hub::parcel::Parcel;
+use mcpring::pipeline::peer::Peer;
 use mcpring::pipeline::respond::{Body, Content, Exchange, answer, encode_head};
 use mcpring::pipeline::snapshot::{Listener, Security, Snapshot};
 use mcpring::pipeline::spent::Spent;
-use mcpring::pipeline::turn::Turn;
+use mcpring::pipeline::turn::{Now, Turn};
 use mcpring::tools::{Registry, Resource, Tool};
 use mcpring::wire::http::date::DateCache;
 use mcpring::wire::http::head::{self, Head, HeadScan, Persistence, Version, field_storage};
@@ -187,7 +188,7 @@ fn authentication(request: Vec<u8>, is_known: bool) -> Ready {
     let mut remembered = Remembered::default();
     ready(move || {
         let listener = listener(&desk.snapshot);
-        let who = authenticate(&desk.snapshot, listener, black_box(&head), desk.now, &mut remembered);
+        let who = authenticate(&desk.snapshot, listener, black_box(&head), None, desk.now, &mut remembered);
         assert_eq!(black_box(&who).is_ok(), is_known);
     })
 }
@@ -224,13 +225,21 @@ pub fn envelope() -> Ready {
     })
 }
 
+/// The policy, for that request of somebody's on the first listener.
+fn policed<'a>(snapshot: &'a Snapshot, principal: &'a Principal, request: &'a Request<'a, 'a>) -> Judge<'a> {
+    let listener = snapshot.listeners.first().expect("there is a listener");
+    let asker = Asker { principal, peer: Peer::Local, listener, now: Now::default() };
+    snapshot.policy.judge(asker, Occasion::Request(request))
+}
+
 /// Whether the operator may call `echo`.
 pub fn authorization() -> Ready {
     let snapshot = snapshot();
     let principal = operator();
     let request = understood(&snapshot, &principal);
     ready(move || {
-        let target = authorize(&snapshot.policy, &snapshot.registry, principal.roles, black_box(&request));
+        let judge = policed(&snapshot, &principal, &request);
+        let target = authorize(&judge, &snapshot.registry, black_box(&request));
         assert!(black_box(target).is_ok());
     })
 }
@@ -315,8 +324,9 @@ pub fn dispatching() -> Ready {
     let mut desk = Desk::new(snapshot());
     let principal = operator();
     let request = understood(&desk.snapshot, &principal);
-    let target = authorize(&desk.snapshot.policy, &desk.snapshot.registry, principal.roles, &request)
-        .expect("the operator may do everything");
+    let judge = judge(&desk.snapshot, &principal, &request);
+    let target =
+        authorize(&judge, &desk.snapshot.registry, &request).expect("the operator may do everything");
     let connection = desk.connect();
     ready(Dispatch { desk, connection, request, target, principal, outbox: Vec::new() })
 }

@@ -14,6 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use super::app::Product;
 use super::config::checked::{self, Config, ListenerSecurity};
 use super::config::{self, Colour, Finding, Loaded, Problems, Severity, Source};
+use super::keys::{self, KeyCommand};
 use super::options::{Audience, Check, DevOptions, Format, RunOptions, Shards};
 use super::problem::Problem;
 use super::publish::inspect;
@@ -77,6 +78,9 @@ enum Command {
     Validate(Validate),
     /// Mint, inspect and revoke tokens
     Token(Token),
+    /// Make, list, revoke and replace API keys
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// Print the JSON Schema or the reference of mcpring.toml
     Schema(Schema),
     /// Print the version
@@ -191,6 +195,7 @@ pub fn run(product: Product) -> ExitCode {
         Command::Dev(dev) => develop(dev, product),
         Command::Validate(validate) => check_configuration(&validate, &product),
         Command::Token(token) => command::run(token),
+        Command::Key(command) => keys::run(command),
         Command::Schema(schema) => print(&match schema.format {
             SchemaFormat::Json => format!("{:#}\n", config::schema()),
             SchemaFormat::Markdown => config::markdown(),
@@ -384,7 +389,7 @@ fn locked(package: &str) -> &'static str {
 }
 
 /// Writes data to stdout. A reader that went away is no error.
-fn print(text: &str) -> ExitCode {
+pub fn print(text: &str) -> ExitCode {
     match io::stdout().lock().write_all(text.as_bytes()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
@@ -393,7 +398,7 @@ fn print(text: &str) -> ExitCode {
 }
 
 /// Writes talk to stderr. There is nowhere left to report a failure.
-fn talk(text: &str) {
+pub fn talk(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
@@ -433,6 +438,10 @@ mod tests {
             "mcpring validate",
             "mcpring validate a.toml --no-environment --strict --format json --set a=1",
             "mcpring schema --format markdown",
+            "mcpring key add --id ci --roles agent,reader --expires 90d --config a.toml",
+            "mcpring key list",
+            "mcpring key revoke --name ci --prefix mrk_9f2c7a",
+            "mcpring key rotate --id ci --overlap 1h --expires 90d",
             "mcpring version --verbose",
         ] {
             assert!(read(line).is_ok(), "{line}");

@@ -23,10 +23,9 @@ use super::problem::{Exit, Problem};
 use super::tokens::KeySets;
 use crate::pipeline::authenticate::Identities;
 use crate::pipeline::authenticate::certificate::inquiry::Ocsp;
-use crate::pipeline::authenticate::grants::Grants;
 use crate::pipeline::authenticate::keys::KeyTable;
 use crate::pipeline::authenticate::tokens::Issuers;
-use crate::pipeline::authorize::{Policy, RoleRules};
+use crate::pipeline::authorize::{Policy, RoleRules, RuleError, Shows};
 use crate::pipeline::seal::Sealer;
 use crate::pipeline::snapshot::{Listener, Security, Snapshot};
 use crate::tools::{Catalog, Registry};
@@ -157,7 +156,7 @@ fn desk(profile: &TlsProfile, kept: &mut Kept) -> Result<Option<Arc<dyn Ocsp>>, 
 /// Everybody who may be known. All problems are listed.
 fn load_identities(config: &Config, key_sets: &mut KeySets) -> Result<Identities, Vec<Problem>> {
     let keys = match &config.api_key {
-        Some(settings) => load_keys(settings, &config.roles),
+        Some(settings) => load_keys(settings, &config.roles, &config.grants),
         None => Ok(no_keys()),
     };
     match (keys, key_sets.load(config)) {
@@ -171,7 +170,7 @@ fn load_identities(config: &Config, key_sets: &mut KeySets) -> Result<Identities
 fn build_identities(config: &Config, keys: Arc<KeyTable>, tokens: Issuers) -> Identities {
     let mut identities = Identities::build(keys, role_bits(&config.anonymous_roles));
     identities.tokens = tokens;
-    identities.grants = Arc::new(build_grants(config));
+    identities.grants = Arc::new(config.grants.clone());
     identities.certificates = config.certificates.clone();
     identities
 }
@@ -187,7 +186,7 @@ pub fn renew_identities(
         kept.push(part.to_owned());
         problems.extend(found);
     };
-    let keys = match config.api_key.as_ref().map(|settings| load_keys(settings, &config.roles)) {
+    let keys = match config.api_key.as_ref().map(|settings| load_keys(settings, &config.roles, &config.grants)) {
         Some(Ok(keys)) => Arc::new(keys),
         Some(Err(found)) => {
             keep("auth.api_key", found);
@@ -200,12 +199,6 @@ pub fn renew_identities(
         running.tokens.clone()
     });
     (build_identities(config, keys, tokens), kept, problems)
-}
-
-/// Which roles a name in a token has.
-fn build_grants(config: &Config) -> Grants {
-    let named = |(index, role): (usize, &RoleRules)| (role.name.clone(), role_bit(index));
-    Grants { roles: config.roles.iter().enumerate().map(named).collect(), ..Grants::default() }
 }
 
 /// What the banner tells of the certificates.
@@ -238,7 +231,7 @@ pub fn inspect(config: &Config, offered: &Registry, now_s: i64) -> Vec<(String, 
         }
     }
     if let Some(settings) = &config.api_key {
-        let problems = load_keys(settings, &config.roles).err().unwrap_or_default();
+        let problems = load_keys(settings, &config.roles, &config.grants).err().unwrap_or_default();
         let setting = || "auth.api_key.keys_file".to_owned();
         found.extend(problems.into_iter().map(|problem| (setting(), problem)));
     }
@@ -272,11 +265,10 @@ pub enum Hsts {
 /// Builds what the shards know of each listener, in the order of the file.
 pub fn build_listeners(config: &Config, tls: &[TlsMaterial], hsts: Hsts) -> Vec<Arc<Listener>> {
     let key_header = config.api_key.as_ref().map_or("x-api-key", |keys| keys.header.as_str());
-    let grants = build_grants(config);
     let built = config.listeners.iter().map(|listener| {
         let mut built = build_listener(listener, tls, key_header, hsts);
         built.resource = listener.resource.as_ref().map(|url| {
-            Arc::new(metadata::build(url, &listener.path, &config.issuers, &grants, &built.header_block))
+            Arc::new(metadata::build(url, &listener.path, &config.issuers, &config.grants, &built.header_block))
         });
         Arc::new(built)
     });
@@ -360,12 +352,13 @@ fn encode_header_block(preset: HeaderPreset, hsts: Hsts) -> Bytes {
 }
 
 /// Compiles the roles for what is offered.
-fn build_policy(roles: &[RoleRules], registry: &Registry) -> Result<Policy, Vec<Problem>> {
-    Policy::compile(roles, registry).map_err(|error| {
-        let role = roles.get(error.role).map_or("?", |role| role.name.as_str());
-        let what = format!("roles.{role}: pattern \"{}\": {}", error.pattern.escape_debug(), error.reason);
-        vec![Problem::error("E0361", what)]
-    })
+fn build_policy(roles: &[RoleRules], shows: Shows, registry: &Registry) -> Result<Policy, Vec<Problem>> {
+    let mut policy = Policy::compile(roles, registry).map_err(|RuleError { role, fault }| {
+        let role = roles.get(role).map_or("?", |role| role.name.as_str());
+        vec![Problem::error("E0361", format!("roles.{role}: {fault}"))]
+    })?;
+    policy.shows = shows;
+    Ok(policy)
 }
 
 /// The same snapshot with what is offered now.
@@ -384,7 +377,7 @@ fn follow(
     registry: Arc<Registry>,
     identities: Arc<Identities>,
 ) -> Result<Arc<Snapshot>, Vec<Problem>> {
-    let policy = build_policy(roles, &registry)?;
+    let policy = build_policy(roles, running.policy.shows, &registry)?;
     Ok(Arc::new(Snapshot {
         generation: running.generation + 1,
         modern_ending: running.modern_ending.clone(),
@@ -420,7 +413,7 @@ pub fn build_snapshot(
     kept: &Kept,
 ) -> Result<Arc<Snapshot>, Vec<Problem>> {
     let registry = kept.offer.registry();
-    let policy = build_policy(&config.roles, &registry)?;
+    let policy = build_policy(&config.roles, config.shows, &registry)?;
     Ok(Arc::new(Snapshot {
         generation,
         modern_ending: config.server.modern_ending(),

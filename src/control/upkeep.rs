@@ -205,22 +205,22 @@ fn staple(server: &mut Server, question: &Question, answer: Result<Vec<u8>, Stri
     let now_s = moment::unix_now_s();
     let profile = format!("tls.{}", question.profile);
     let entry = |level, event| Entry::new(level, event).with("profile", profile.as_str());
-    match server.kept.staples.answered(question, answer, now_s) {
-        Outcome::Stapled(until_s) => {
-            let entry = entry(Level::INFO, "stapled").with("until", moment::minute(until_s));
-            server.log.entry(entry);
-        }
+    let outcome = server.kept.staples.answered(question, answer, now_s);
+    // Told when it is so.
+    restaple(server, now_s);
+    let entry = match outcome {
+        Outcome::Stapled(until_s) => entry(Level::INFO, "stapled").with("until", moment::minute(until_s)),
         Outcome::Failed(reason) => {
             let entry = entry(Level::WARN, "stapling_failed").with("responders", question.urls.clone());
-            server.log.entry(entry.with("message", reason));
+            entry.with("message", reason)
         }
         Outcome::Revoked => {
             let message = "the responder says that the certificate was revoked: replace it";
-            server.log.entry(entry(Level::ERROR, "certificate_revoked").with("message", message));
+            entry(Level::ERROR, "certificate_revoked").with("message", message)
         }
         Outcome::Forgotten => return,
-    }
-    restaple(server, now_s);
+    };
+    server.log.entry(entry);
 }
 
 /// Serves the proofs there are now. No file is read for it but that of the ticket key.

@@ -129,7 +129,7 @@ impl Sessions<'_> {
         let id = headers.session.ok_or(Refusal::SessionMissing)?;
         let is_alive = |claims: &Claims| {
             claims.principal == principal_digest(&principal.id)
-                && self.now_s.saturating_sub(claims.issued_at_s) < self.ttl_s
+                && self.now_s < claims.end_s(self.ttl_s)
                 && !self.spent.is_ended(claims.nonce, self.now_s)
         };
         self.sealer.open(id).filter(is_alive).ok_or(Refusal::SessionUnknown)

@@ -21,4 +21,5 @@ pub mod hub;
 pub mod respond;
 pub mod seal;
 pub mod spent;
+pub mod failing;
 pub mod event;

@@ -27,7 +27,7 @@ pub enum Sealed {
 impl Sealed {
     fn context(self) -> &'static [u8] {
         match self {
-            Self::Session => b"mcpring session 2",
+            Self::Session => b"mcpring session 3",
             Self::State => b"mcpring state 1",
             Self::Cursor => b"mcpring cursor 1",
         }
@@ -107,6 +107,7 @@ mod tests {
         Claims {
             revision: Revision::V20251125,
             issued_at_s: 1_795_400_000,
+            expires_at_s: 1_795_486_400,
             shard: 1,
             capabilities: 5,
             principal: principal_digest("alice"),

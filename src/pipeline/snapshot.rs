@@ -13,6 +13,7 @@ use super::authenticate::certificate::judge::Judge;
 use super::authenticate::{Identities, Method, Principal};
 use super::authorize::Policy;
 use super::event::AccessLog;
+use super::failing::FailureRules;
 use super::seal::Sealer;
 use crate::tools::Registry;
 use crate::wire::json::encode::encode_str;
@@ -137,6 +138,8 @@ pub struct Limits {
     pub page_size: usize,
     /// Verified tokens that each shard remembers.
     pub tokens_max: usize,
+    /// When an address that shows credentials which do not hold is slowed and blocked.
+    pub failures: FailureRules,
 }
 
 /// What happens to a reader whose stream has dropped messages before it fetched them.

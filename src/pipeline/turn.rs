@@ -10,6 +10,7 @@ use super::admit::Buckets;
 use super::authenticate::tokens::cache::TokenCache;
 use super::buffers::Pool;
 use super::event::{Count, Events};
+use super::failing::Failing;
 use super::hub::Hub;
 use super::hub::key::Owner;
 use super::hub::listen::{Change, Lists};
@@ -47,6 +48,8 @@ pub struct Shared {
     pub events: Arc<Events>,
     /// What may not be used again, on whichever shard.
     pub spent: Arc<Spent>,
+    /// Addresses whose credentials do not hold, on whichever shard.
+    pub failing: Arc<Failing>,
     /// Threads for work that blocks.
     pub offload: Offload,
 }
@@ -73,6 +76,8 @@ pub struct Workspace {
     pub hub: Hub,
     /// What may not be used again; shared by all shards.
     pub spent: Arc<Spent>,
+    /// Addresses whose credentials do not hold; shared by all shards.
+    pub failing: Arc<Failing>,
     /// Runs what would block the shard.
     pub offload: Offload,
     /// Tokens that were verified.
@@ -90,7 +95,7 @@ pub struct Workspace {
 impl Workspace {
     /// A workspace for shard `shard` of `shards`.
     pub fn new(shard: u16, shards: usize, shared: Shared, mut entropy: Entropy) -> Self {
-        let Shared { events, spent, offload } = shared;
+        let Shared { events, spent, failing, offload } = shared;
         let mut seed = [0; 8];
         entropy(&mut seed);
         let mut pool = Pool::default();
@@ -101,6 +106,7 @@ impl Workspace {
             buckets: Buckets::new(shards, u64::from_le_bytes(seed)),
             hub: Hub::new(shard, shards, events.clone()),
             spent,
+            failing,
             offload,
             tokens: TokenCache::default(),
             events,

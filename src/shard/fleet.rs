@@ -1,6 +1,7 @@
 //! All shards of the process: starting them, publishing snapshots to them, draining them.
 //! Next: `worker`, one shard's thread.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::io;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
@@ -11,6 +12,7 @@ use super::listen::Listening;
 use super::mailbox::{Letter, Mailbox};
 use super::{offload, worker};
 use crate::pipeline::event::Events;
+use crate::pipeline::failing::Failing;
 use crate::pipeline::hub::listen::Change;
 use crate::pipeline::snapshot::Snapshot;
 use crate::pipeline::spent::Spent;
@@ -62,6 +64,7 @@ impl Fleet {
         let mailboxes: Arc<[Mailbox]> = (0..shards).map(|_| Mailbox::default()).collect();
         let mut fleet = Self { shards: Vec::with_capacity(shards), mailboxes: mailboxes.clone() };
         let spent = Arc::new(Spent::default());
+        let failing = Arc::new(Failing::new(RandomState::new().hash_one(0)));
         let offload = offload::start(blocking_threads)?;
         let mut sockets = sockets.into_iter();
         for (index, settings) in settings.into_iter().enumerate() {
@@ -75,6 +78,7 @@ impl Fleet {
                 mailboxes: mailboxes.clone(),
                 events: events.clone(),
                 spent: spent.clone(),
+                failing: failing.clone(),
                 offload: offload.clone(),
             };
             let ready = ready.clone();

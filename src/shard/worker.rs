@@ -28,6 +28,7 @@ use super::serve::serve;
 use super::socket::Socket;
 use super::timers::{Bell, Wheel};
 use crate::pipeline::event::{Count, Events};
+use crate::pipeline::failing::Failing;
 use crate::pipeline::hub::parcel::Parcel;
 use crate::pipeline::peer::Peer;
 use crate::pipeline::snapshot::{Snapshot, millis};
@@ -53,6 +54,7 @@ pub(super) struct Start {
     pub(super) mailboxes: Arc<[Mailbox]>,
     pub(super) events: Arc<Events>,
     pub(super) spent: Arc<Spent>,
+    pub(super) failing: Arc<Failing>,
     pub(super) offload: Offload,
 }
 
@@ -195,7 +197,8 @@ pub(super) struct Shard {
 impl Shard {
     fn new(start: Start) -> (Rc<Self>, Vec<Bound>) {
         let entropy = Box::new(fill_random);
-        let shared = Shared { events: start.events.clone(), spent: start.spent, offload: start.offload };
+        let (spent, failing, offload) = (start.spent, start.failing, start.offload);
+        let shared = Shared { events: start.events.clone(), spent, failing, offload };
         let mut work = Workspace::new(start.index, start.mailboxes.len(), shared, entropy);
         let clock = Clock::new();
         work.follow(None, &start.snapshot, clock.now());

@@ -1,4 +1,4 @@
-"""The release binary with the suite's fixtures, started as server.toml, secure.toml or ways.toml says, on free ports.
+"""A debug binary with the suite's fixtures (its assertions are on), started as server.toml, secure.toml or ways.toml says, on free ports.
 
 Used by `suite`, `events`, `ways.py` and by clients that want the fixtures; the standard library only.
   with plain() as server:  server.url
@@ -16,6 +16,7 @@ import hmac
 import json
 import os
 import secrets
+import shutil
 import socket
 import subprocess
 import threading
@@ -24,8 +25,8 @@ from pathlib import Path
 from cached import CACHE, HERE, TOP, sh
 from served import PATIENCE
 
-# Its own folder, so that the binary that ships is never the one with fixtures.
-TARGET = CACHE / "fixtures-target"
+# A file of its own, so that the binary that is built otherwise is never the one with fixtures.
+BINARY = CACHE / "fixtures" / "mcpring"
 KEYS = CACHE / "conformance" / "keys.toml"
 
 
@@ -92,8 +93,13 @@ def build():
     """The path of the binary, built unless one is named."""
     if named := os.environ.get("MCPRING_FIXTURES_BINARY"):
         return Path(named).resolve()
-    sh("cargo", "build", "--locked", "--release", "--features", "fixtures", "--target-dir", TARGET, cwd=TOP)
-    return TARGET / "release" / "mcpring"
+    sh("cargo", "build", "--locked", "--features", "fixtures", cwd=TOP)
+    BINARY.parent.mkdir(parents=True, exist_ok=True)
+    fresh = BINARY.with_suffix(".new")
+    shutil.copy(Path(os.environ.get("CARGO_TARGET_DIR", TOP / "target")) / "debug" / "mcpring", fresh)
+    # One that is being run can be replaced, not written to.
+    fresh.replace(BINARY)
+    return BINARY
 
 
 def plain():

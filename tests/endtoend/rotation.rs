@@ -4,7 +4,7 @@
 
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use rcgen::{CertificateParams, KeyPair};
@@ -16,6 +16,9 @@ use time::OffsetDateTime;
 use crate::client::{Client, bearer, call_as, echo, secure, trust};
 use crate::server::{CONFIG, Folder, KEY, SECOND_KEY, Server};
 use crate::wire::Wire;
+
+/// Requests of each kind before and after a rotation.
+const ROUNDS: u32 = 20;
 
 /// A client that takes any of these certificates.
 fn trust_any(certificates: &[&Path]) -> ClientConfig {
@@ -35,31 +38,40 @@ fn connect(port: u16, config: ClientConfig) -> std::io::Result<Client> {
 /// Asks over one connection that stays and over new ones, while `rotate` is at work. Every request has to be answered.
 fn under_traffic(server: &Server, certificates: &[&Path], rotate: impl FnOnce()) {
     let (port, is_over) = (server.port("secure"), AtomicBool::new(false));
-    let ask = |client: &mut Client, number: u32| {
-        let text = number.to_string();
+    let answered = [AtomicU32::new(0), AtomicU32::new(0)];
+    let ask = |client: &mut Client, count: &AtomicU32| {
+        let text = count.load(Ordering::Relaxed).to_string();
         assert_eq!(client.ask(&echo(&text)).text(), text);
+        count.fetch_add(1, Ordering::Relaxed);
+    };
+    let has_more = |by: &[u32; 2]| {
+        answered.iter().zip(by).all(|(count, before)| count.load(Ordering::Relaxed) > before + ROUNDS)
     };
     std::thread::scope(|scope| {
+        let [staying, coming] = &answered;
         let staying = scope.spawn(|| {
             let mut client = connect(port, trust_any(certificates)).unwrap();
-            let mut number = 0;
             while !is_over.load(Ordering::Relaxed) {
-                ask(&mut client, number);
-                number += 1;
+                ask(&mut client, staying);
             }
-            number
         });
         let coming = scope.spawn(|| {
-            let mut number = 0;
             while !is_over.load(Ordering::Relaxed) {
-                ask(&mut connect(port, trust_any(certificates)).unwrap(), number);
-                number += 1;
+                ask(&mut connect(port, trust_any(certificates)).unwrap(), coming);
             }
-            number
         });
+        let is_at_work = || !staying.is_finished() && !coming.is_finished();
+        while is_at_work() && !has_more(&[0, 0]) {
+            std::thread::yield_now();
+        }
         rotate();
+        let before = answered.each_ref().map(|count| count.load(Ordering::Relaxed));
+        while is_at_work() && !has_more(&before) {
+            std::thread::yield_now();
+        }
         is_over.store(true, Ordering::Relaxed);
-        assert!(staying.join().unwrap() > 0 && coming.join().unwrap() > 0);
+        staying.join().unwrap();
+        coming.join().unwrap();
     });
 }
 

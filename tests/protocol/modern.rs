@@ -319,7 +319,7 @@ fn a_panicking_tool_is_answered_with_an_internal_error() {
             let rules = [mcpring::pipeline::authorize::RoleRules {
                 name: "all".into(),
                 allow: vec!["**".into()],
-                deny: vec![],
+                ..Default::default()
             }];
             snapshot.policy = mcpring::pipeline::authorize::Policy::compile(&rules, &registry).unwrap();
             snapshot.registry = std::sync::Arc::new(registry);

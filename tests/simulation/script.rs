@@ -59,6 +59,7 @@ fn legacy(key: &str, marker: u64, body: &str, snapshot: &Snapshot) -> Vec<u8> {
     let claims = Claims {
         revision: Revision::LATEST_LEGACY,
         issued_at_s: 1_795_400_000,
+        expires_at_s: u64::MAX,
         shard: 0,
         capabilities: 0,
         principal: principal_digest(key),

@@ -13,8 +13,9 @@ use super::profile::{CipherSuite, KeyExchange, OnChange, Stapling, TicketKey};
 use crate::pipeline::admit::RateLimit;
 use crate::pipeline::authenticate::Method;
 use crate::pipeline::authenticate::certificate::table::CertificateTable;
+use crate::pipeline::authenticate::grants::Grants;
 use crate::pipeline::authenticate::tokens::Issuer;
-use crate::pipeline::authorize::RoleRules;
+use crate::pipeline::authorize::{RoleRules, Shows};
 use crate::pipeline::event::AccessLog;
 use crate::pipeline::snapshot::{Admission, Limits, ListenerLimits, Server, Speech};
 use crate::shard::address::Address;
@@ -49,6 +50,10 @@ pub struct Config {
     pub roles: Vec<RoleRules>,
     /// Indices into `roles` of a caller without a credential.
     pub anonymous_roles: Vec<usize>,
+    /// Roles that names, scopes and subjects give.
+    pub grants: Grants,
+    /// What lists show.
+    pub shows: Shows,
     /// Token buckets.
     pub rate_limits: Vec<RateLimit>,
     /// Names of native tools that are served.
@@ -236,7 +241,7 @@ pub struct TlsProfile {
     pub certificates: Vec<Certificate>,
     /// Offered in this order; at least one of TLS 1.3, and of TLS 1.2 where that is permitted.
     pub cipher_suites: Vec<CipherSuite>,
-    /// Offered in this order, never empty.
+    /// Accepted, never empty; the client's order decides.
     pub key_exchange: Vec<KeyExchange>,
     /// Session tickets.
     pub resumption: Resumption,
@@ -293,6 +298,8 @@ pub struct ApiKeys {
     pub header: String,
     /// Where the pepper is.
     pub pepper: SecretSource,
+    /// What new keys begin with.
+    pub prefix: String,
     /// TOML file with `[[keys]]`.
     pub keys_file: PathBuf,
 }

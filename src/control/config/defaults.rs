@@ -79,6 +79,20 @@ impl Default for Limits {
     }
 }
 
+impl Default for Auth {
+    fn default() -> Self {
+        Self {
+            jwt: BTreeMap::new(),
+            revocations_file: None,
+            api_key: None,
+            mtls: None,
+            max_failures: 20,
+            failure_window: Time::from_secs(600),
+            block_for: Time::from_secs(600),
+        }
+    }
+}
+
 impl Default for Mcp {
     fn default() -> Self {
         Self {
@@ -181,7 +195,7 @@ impl Default for Tls {
 
 impl Default for ApiKey {
     fn default() -> Self {
-        Self { header: "X-API-Key".to_owned(), pepper: None, keys_file: None }
+        Self { header: "X-API-Key".to_owned(), pepper: None, prefix: "mrk".to_owned(), keys_file: None }
     }
 }
 

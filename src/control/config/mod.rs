@@ -31,6 +31,8 @@ pub use problem::{Code, Colour, Finding, Problem, Problems, Severity};
 pub use reference::markdown;
 pub use source::Source;
 
+use std::time::Duration;
+
 use checked::Config;
 use report::Report;
 use tree::Table;
@@ -73,6 +75,15 @@ pub fn follow_product(loaded: &mut Loaded, offered: &Registry) {
     }
 }
 
+/// A span as settings write it.
+///
+/// # Errors
+/// What would be one.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let span = quantity::Time::decode(text).map(|time| time.0).filter(|span| span.as_secs() > 0);
+    span.ok_or_else(|| "write a duration such as 90d, 24h or 30m".to_owned())
+}
+
 /// The JSON Schema of the file, draft 2020-12.
 pub fn schema() -> serde_json::Value {
     schema::public()
@@ -85,7 +96,8 @@ pub fn is_fetched_url(text: &str) -> bool {
 
 /// The limits of a file that says nothing of them.
 pub fn default_limits() -> Limits {
-    check::limits_of(&raw::Limits::default(), &raw::Mcp::default())
+    let failures = check::failures_of(&raw::Auth::default());
+    check::limits_of(&raw::Limits::default(), &raw::Mcp::default(), failures)
 }
 
 /// All stages; `environment` is the last.

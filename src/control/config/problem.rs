@@ -237,6 +237,8 @@ codes! {
     Tls12NotAllowed = "E0211", "TLS 1.2 needs allow_tls12 = true.";
     NoHostnames = "E0212", "A listener on the network knows no host name.";
     OneOf = "E0213", "Exactly one of some keys must be written.";
+    BadCondition = "E0214", "The condition of a role can not be read.";
+    CircleOfRoles = "E0215", "A role inherits itself.";
     OtherKind = "E0216", "A listener has a setting that its kind does not read.";
     NoIssuer = "E0219", "Callers may authenticate with tokens, but no issuer is defined.";
     NoTarget = "E0217", "A redirect listener has no https URL to send callers to.";

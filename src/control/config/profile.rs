@@ -78,7 +78,7 @@ pub enum KeyExchange {
 }
 
 impl KeyExchange {
-    /// What is offered when nothing is said, best first.
+    /// What is accepted when nothing is said, best first.
     pub const DEFAULT: [Self; 3] = [Self::X25519MlKem768, Self::X25519, Self::Secp256r1];
 
     /// Whether TLS 1.2 can use it.

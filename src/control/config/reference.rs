@@ -39,7 +39,8 @@ fn section(path: &str, settings: &[Setting], text: &mut String) {
             | Shape::Size { .. }
             | Shape::Words(_)
             | Shape::WordOr(..)
-            | Shape::Table { .. } => (join(path, &setting.key), "[{}]"),
+            | Shape::Table { .. }
+            | Shape::Keyed(_) => (join(path, &setting.key), "[{}]"),
         };
         let required = if matches!(setting.presence, Presence::Required) { " Required." } else { "" };
         text.push_str(&format!("\n## `{}`\n\n{}{required}\n", title.replace("{}", &inner), setting.meaning));
@@ -85,7 +86,7 @@ fn kind(setting: &Setting) -> String {
         Shape::Words(_) => "word",
         Shape::WordOr(..) => "word or integer",
         Shape::List { .. } => "list",
-        Shape::Table { .. } | Shape::Named(_) => "table",
+        Shape::Table { .. } | Shape::Named(_) | Shape::Keyed(_) => "table",
     };
     if setting.unit.is_empty() { name.to_owned() } else { format!("{name} ({})", setting.unit) }
 }

@@ -66,6 +66,8 @@ pub(super) enum Shape {
     },
     /// A table of tables whose names the operator chooses.
     Named(Box<Shape>),
+    /// A table whose keys come from elsewhere: scopes, subjects, patterns.
+    Keyed(Box<Shape>),
 }
 
 /// A word that is allowed somewhere.
@@ -164,7 +166,9 @@ impl Shape {
     /// Reads the schema of a table.
     fn read_table(schema: &Json) -> Self {
         if let Some(inner) = schema.get("additionalProperties").filter(|inner| inner.is_object()) {
-            return Self::Named(Box::new(Self::read(inner)));
+            let inner = Box::new(Self::read(inner));
+            let is_table = matches!(*inner, Self::Table { .. });
+            return if is_table { Self::Named(inner) } else { Self::Keyed(inner) };
         }
         let none = Map::new();
         let required: Vec<&str> = schema.as_object().into_iter().flat_map(schema::required).collect();
@@ -183,7 +187,10 @@ impl Shape {
     pub(super) fn inner(&self) -> &[Setting] {
         match self {
             Self::Table { settings, .. } => settings,
-            Self::Named(inner) | Self::List { items: inner, .. } | Self::WordOr(_, inner) => inner.inner(),
+            Self::Named(inner)
+            | Self::Keyed(inner)
+            | Self::List { items: inner, .. }
+            | Self::WordOr(_, inner) => inner.inner(),
             Self::Boolean
             | Self::Integer { .. }
             | Self::Text { .. }
@@ -203,9 +210,11 @@ impl Shape {
             Self::Size { min, max } => span(min, max),
             Self::Words(words) => words.iter().map(|word| quoted(&word.word)).collect::<Vec<_>>().join(", "),
             Self::WordOr(word, other) => format!("{}, or {}", quoted(word), other.range()),
-            Self::Text { chars_min: 0, .. } | Self::Boolean | Self::Table { .. } | Self::Named(_) => {
-                String::new()
-            }
+            Self::Text { chars_min: 0, .. }
+            | Self::Boolean
+            | Self::Table { .. }
+            | Self::Named(_)
+            | Self::Keyed(_) => String::new(),
             Self::Text { chars_min, chars_max } => format!("{} characters", span(chars_min, chars_max)),
             Self::List { items, items_min: 0, .. } => items.range(),
             Self::List { items_min, items_max, .. } => format!("{} entries", span(items_min, items_max)),

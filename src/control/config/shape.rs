@@ -14,6 +14,9 @@ use super::settings::{Presence, Setting, Shape, Word, quoted};
 use super::tree::{Entry, Node, Place, Table, Value};
 use super::wrong_type;
 
+/// Longest key that an operator takes from elsewhere, bytes.
+const KEY_BYTES_MAX: usize = 256;
+
 /// Checks a whole file; `shape` is that of its top level. Returns what is left of it.
 pub(super) fn check(table: &Table, shape: &Shape, report: &mut Report) -> Json {
     Walk { root: shape, report }.table(table, shape, "", None).unwrap_or_default()
@@ -36,9 +39,10 @@ impl Walk<'_> {
             }
             (Shape::WordOr(word, _), Value::Text(text)) if text == word => Some(Json::from(text.as_str())),
             (Shape::WordOr(_, other), Value::Integer(_)) => return self.node(node, setting, other, path),
-            (Shape::List { items, .. }, Value::List(nodes)) => self.list(nodes, setting, items, path),
+            (Shape::List { .. }, Value::List(nodes)) => self.list(nodes, setting, shape, path),
             (Shape::Table { .. }, Value::Table(table)) => self.table(table, shape, path, Some(node.place)),
             (Shape::Named(inner), Value::Table(table)) => self.named(table, setting, inner, path),
+            (Shape::Keyed(inner), Value::Table(table)) => self.keyed(table, setting, inner, path),
             (Shape::Text { .. } | Shape::Time { .. } | Shape::Size { .. } | Shape::Words(_), value) => {
                 match self.as_text(node, value) {
                     Some(text) => self.text(&text, node, shape, path),
@@ -51,7 +55,8 @@ impl Walk<'_> {
                 | Shape::WordOr(..)
                 | Shape::List { .. }
                 | Shape::Table { .. }
-                | Shape::Named(_),
+                | Shape::Named(_)
+                | Shape::Keyed(_),
                 _,
             ) => wrong_type::report(self.report, node, setting, shape, path),
         };
@@ -112,7 +117,8 @@ impl Walk<'_> {
             | Shape::WordOr(..)
             | Shape::List { .. }
             | Shape::Table { .. }
-            | Shape::Named(_) => None,
+            | Shape::Named(_)
+            | Shape::Keyed(_) => None,
         }
     }
 
@@ -168,7 +174,8 @@ impl Walk<'_> {
     }
 
     /// A list. One entry that can not be used makes the list unusable, after all entries were looked at.
-    fn list(&mut self, nodes: &[Node], setting: &Setting, items: &Shape, path: &str) -> Option<Json> {
+    fn list(&mut self, nodes: &[Node], setting: &Setting, shape: &Shape, path: &str) -> Option<Json> {
+        let Shape::List { items, items_min, items_max } = shape else { return None };
         let mut usable = Some(Vec::new());
         for (index, node) in nodes.iter().enumerate() {
             let path = entry(path, index);
@@ -179,7 +186,6 @@ impl Walk<'_> {
                 (None, _) => usable = None,
             }
         }
-        let Shape::List { items_min, items_max, .. } = &setting.shape else { return None };
         if (*items_min..=*items_max).contains(&nodes.len()) {
             return usable.map(Json::Array);
         }
@@ -189,7 +195,7 @@ impl Walk<'_> {
             place,
             format!(
                 "`{path}` must have {} entries, not {}",
-                setting.shape.range().replace(" entries", ""),
+                shape.range().replace(" entries", ""),
                 nodes.len()
             ),
         );
@@ -213,6 +219,24 @@ impl Walk<'_> {
                 usable.extend(self.node(node, setting, inner, &path).map(|value| (key.clone(), value)));
             } else {
                 self.not_a_named_table(key, *place, setting, inner, &path);
+            }
+        }
+        Some(Json::Object(usable))
+    }
+
+    /// A table whose keys come from elsewhere.
+    fn keyed(&mut self, table: &Table, setting: &Setting, inner: &Shape, path: &str) -> Option<Json> {
+        let mut usable = Map::new();
+        for Entry { key, place, node } in &table.entries {
+            let path = child(path, key);
+            self.report.locate(&path, *place);
+            if key.is_empty() || key.len() > KEY_BYTES_MAX || key.chars().any(char::is_control) {
+                let message = format!("{} can not be a key of `{}`", quoted(key), setting.key);
+                let problem = self.report.problem_at(Code::Malformed, Some(*place), message);
+                problem.help(format!("write 1 to {KEY_BYTES_MAX} bytes of text"));
+                self.report.doubt(&path);
+            } else {
+                usable.extend(self.node(node, setting, inner, &path).map(|value| (key.clone(), value)));
             }
         }
         Some(Json::Object(usable))

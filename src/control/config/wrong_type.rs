@@ -34,6 +34,7 @@ pub(super) fn report(
         | Shape::Size { .. }
         | Shape::Words(_)
         | Shape::WordOr(..)
+        | Shape::Keyed(_)
         | Shape::List { .. } => match path.ends_with(']') {
             true => format!("write {instead} in its place"),
             false => format!("write {} = {instead}{bytes}", setting.key),
@@ -55,7 +56,7 @@ fn wanted(setting: &Setting, shape: &Shape) -> String {
         Shape::Words(_) => format!("one of the words {}", shape.range()),
         Shape::WordOr(word, _) => format!("{} or a whole number", quoted(word)),
         Shape::List { .. } => "a list".to_owned(),
-        Shape::Table { .. } | Shape::Named(_) => "a table".to_owned(),
+        Shape::Table { .. } | Shape::Named(_) | Shape::Keyed(_) => "a table".to_owned(),
     }
 }
 
@@ -136,5 +137,6 @@ pub(super) fn example(setting: &Setting, shape: &Shape) -> String {
         (_, Shape::WordOr(word, _)) => quoted(word),
         (_, Shape::List { items, .. }) => format!("[{}]", example(setting, items)),
         (_, Shape::Table { .. } | Shape::Named(_)) => "{ ... }".to_owned(),
+        (_, Shape::Keyed(inner)) => format!("{{ \"...\" = {} }}", example(setting, inner)),
     }
 }

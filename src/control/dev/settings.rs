@@ -16,7 +16,8 @@ use super::{Addresses, PATH};
 use crate::pipeline::admit::{RateKey, RateLimit};
 use crate::pipeline::authenticate::Method;
 use crate::pipeline::authenticate::certificate::table::CertificateTable;
-use crate::pipeline::authorize::RoleRules;
+use crate::pipeline::authenticate::grants::Grants;
+use crate::pipeline::authorize::{RoleRules, Shows};
 use crate::pipeline::event::AccessLog;
 use crate::pipeline::snapshot::{
     Admission, Limits, ListenerLimits, Server, Speech, Sse, Transports, WebSocket,
@@ -76,9 +77,11 @@ pub(super) fn build_config(options: &DevOptions, addresses: &Addresses) -> Confi
         roles: vec![RoleRules {
             name: "operator".to_owned(),
             allow: vec!["**".to_owned()],
-            deny: Vec::new(),
+            ..RoleRules::default()
         }],
         anonymous_roles: Vec::new(),
+        grants: Grants::default(),
+        shows: Shows::Usable,
         rate_limits: vec![RateLimit {
             name: "per_ip".to_owned(),
             key: RateKey::Ip,

@@ -2,7 +2,6 @@
 //! Never: a key in clear, a comparison that stops early.
 //! Next: `grants`, which roles a caller has.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
@@ -24,39 +23,28 @@ pub struct KeyEntry {
     pub expires_at_s: u64,
 }
 
-impl KeyEntry {
-    fn principal(&self, facts: &Arc<Facts>) -> Principal {
-        Principal {
-            id: self.id.clone(),
-            roles: self.roles,
-            expires_at_s: self.expires_at_s,
-            facts: facts.clone(),
-        }
-    }
+/// A key and whose it is.
+struct Stored {
+    mac: [u8; 32],
+    principal: Principal,
 }
 
 /// All API keys, sorted by MAC.
 pub struct KeyTable {
     pepper: hmac::Key,
-    entries: Vec<KeyEntry>,
-    /// The principal of each id, with the key that lasts longest.
-    by_id: HashMap<Arc<str>, Principal>,
-    facts: Arc<Facts>,
+    keys: Vec<Stored>,
 }
 
 impl KeyTable {
     /// Builds a table from entries whose MACs were made under `pepper`.
-    pub fn build(pepper: &[u8], mut entries: Vec<KeyEntry>) -> Self {
-        entries.sort_by_key(|entry| entry.mac);
-        let facts = Arc::new(Facts::of(Method::ApiKey));
-        let mut by_id: HashMap<Arc<str>, Principal> = HashMap::new();
-        for entry in &entries {
-            let principal = entry.principal(&facts);
-            if by_id.get(&entry.id).is_none_or(|known| known.expires_at_s < principal.expires_at_s) {
-                by_id.insert(entry.id.clone(), principal);
-            }
-        }
-        Self { pepper: hmac::Key::new(hmac::HMAC_SHA256, pepper), entries, by_id, facts }
+    pub fn build(pepper: &[u8], entries: Vec<KeyEntry>) -> Self {
+        let stored = |KeyEntry { id, mac, roles, expires_at_s }| {
+            let facts = Arc::new(Facts { key: Some(mac), ..Facts::of(Method::ApiKey) });
+            Stored { mac, principal: Principal { id, roles, expires_at_s, facts } }
+        };
+        let mut keys: Vec<_> = entries.into_iter().map(stored).collect();
+        keys.sort_by_key(|key| key.mac);
+        Self { pepper: hmac::Key::new(hmac::HMAC_SHA256, pepper), keys }
     }
 
     /// The MAC under which `key` is stored.
@@ -64,24 +52,29 @@ impl KeyTable {
         mac_of(&hmac::Key::new(hmac::HMAC_SHA256, pepper), key)
     }
 
-    /// The principal of that id, by the key that lasts longest; none when all its keys are gone or past their time.
-    pub(super) fn find_id(&self, id: &str, now: Now) -> Option<Principal> {
-        self.by_id.get(id).filter(|known| now.unix_s() < known.expires_at_s).cloned()
+    /// Who was let in by a key of an older table, as that key stands in this one; none when the very key is gone or past
+    /// its time, also when another of the same id is not: a key that was taken away must not live on beside its successor.
+    pub(super) fn find_again(&self, principal: &Principal, now: Now) -> Option<Principal> {
+        let found = self.find_mac(principal.facts.key.as_ref()?)?;
+        (found.id == principal.id && now.unix_s() < found.expires_at_s).then(|| found.clone())
     }
 
     /// Looks a key up. The search compares MACs, which nobody can choose without the pepper, and the one candidate
     /// in constant time; a missing candidate costs the same comparison.
     pub(super) fn find(&self, key: &[u8], now: Now) -> Result<Principal, Unknown> {
-        let mac = mac_of(&self.pepper, key);
-        let at = self.entries.partition_point(|entry| entry.mac < mac);
-        let candidate = self.entries.get(at);
-        let stored = candidate.map_or([0; 32], |entry| entry.mac);
-        let is_same = verify_slices_are_equal(&stored, &mac).is_ok();
-        let entry = candidate.filter(|_| is_same).ok_or(Unknown::NoSuchKey)?;
-        if now.unix_s() >= entry.expires_at_s {
+        let principal = self.find_mac(&mac_of(&self.pepper, key)).ok_or(Unknown::NoSuchKey)?;
+        if now.unix_s() >= principal.expires_at_s {
             return Err(Unknown::Expired);
         }
-        Ok(entry.principal(&self.facts))
+        Ok(principal.clone())
+    }
+
+    fn find_mac(&self, mac: &[u8; 32]) -> Option<&Principal> {
+        let at = self.keys.partition_point(|key| key.mac < *mac);
+        let candidate = self.keys.get(at);
+        let stored = candidate.map_or([0; 32], |key| key.mac);
+        let is_same = verify_slices_are_equal(&stored, mac).is_ok();
+        candidate.filter(|_| is_same).map(|key| &key.principal)
     }
 }
 

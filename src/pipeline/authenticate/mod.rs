@@ -78,6 +78,8 @@ pub struct Facts {
     pub scopes: Vec<String>,
     /// Where its token came from.
     pub origin: Option<Origin>,
+    /// The HMAC of its API key.
+    pub key: Option<[u8; 32]>,
     /// The certificate that its connection was opened with.
     pub certificate: Option<Arc<ClientCertificate>>,
 }
@@ -85,7 +87,7 @@ pub struct Facts {
 impl Facts {
     /// Nothing beyond the method.
     pub fn of(method: Method) -> Self {
-        Self { method, claims: Value::Null, scopes: Vec::new(), origin: None, certificate: None }
+        Self { method, claims: Value::Null, scopes: Vec::new(), origin: None, key: None, certificate: None }
     }
 }
 
@@ -104,6 +106,11 @@ pub enum Unknown {
     Expired,
     /// A token with a flaw.
     Token(Flaw),
+    /// Its address has shown too many that do not hold; this one was not looked at.
+    HeldOff {
+        /// Until one is looked at again.
+        retry_after_ms: u64,
+    },
 }
 
 impl Unknown {
@@ -116,6 +123,7 @@ impl Unknown {
             Self::NoSuchKey => "credential_unknown",
             Self::Expired => "credential_expired",
             Self::Token(flaw) => flaw.reason(),
+            Self::HeldOff { .. } => "address_held_off",
         }
     }
 
@@ -125,7 +133,7 @@ impl Unknown {
             Self::Missing => 0,
             Self::Malformed | Self::Ambiguous => 1,
             Self::NoSuchKey => 2,
-            Self::Expired | Self::Token(_) => 3,
+            Self::Expired | Self::Token(_) | Self::HeldOff { .. } => 3,
         };
         if distance(self) >= distance(other) { self } else { other }
     }
@@ -144,6 +152,11 @@ struct Accepted {
 }
 
 impl Remembered {
+    /// Whether this is the credential that the connection was let in with under this snapshot.
+    pub(super) fn knows(&self, credential: &[u8], generation: u64, now: Now) -> bool {
+        self.principal(credential, generation, now).is_some()
+    }
+
     fn principal(&self, credential: &[u8], generation: u64, now: Now) -> Option<&Principal> {
         let accepted = self.0.as_ref()?;
         let is_same = verify_slices_are_equal(&accepted.credential, credential).is_ok();
@@ -236,7 +249,7 @@ impl Identities {
         let name = if self.tokens.list().len() == 1 { subject.as_str() } else { &*id };
         let (roles, scopes_named) = (roles.iter().map(String::as_str), scopes.iter().map(String::as_str));
         let roles = self.grants.roles_of(name, roles, scopes_named);
-        let facts = Facts { method: Method::Jwt, claims, scopes, origin: Some(origin), certificate };
+        let facts = Facts { claims, scopes, origin: Some(origin), certificate, ..Facts::of(Method::Jwt) };
         Principal { id, roles, expires_at_s, facts: Arc::new(facts) }
     }
 
@@ -258,7 +271,7 @@ impl Identities {
             Method::Anonymous => {
                 (listener.admission == Admission::AnonymousAllowed).then(|| self.anonymous.clone())
             }
-            Method::ApiKey => self.keys.find_id(&principal.id, now).filter(|_| listener.accepts(method)),
+            Method::ApiKey => self.keys.find_again(principal, now).filter(|_| listener.accepts(method)),
             Method::Jwt => self.find_bearer(principal, now).filter(|_| listener.accepts(method)),
             // The connection has seen to it that the certificate is still accepted.
             Method::Certificate => principal
@@ -348,7 +361,7 @@ fn known_by(
 
 /// The credential a request carries: `Authorization: Bearer` or the listener's key header, not both.
 // RFC 6750 2: a client must not use more than one method.
-fn credential<'a>(listener: &Listener, head: &Head<'_, 'a>) -> Result<&'a [u8], Unknown> {
+pub(super) fn credential<'a>(listener: &Listener, head: &Head<'_, 'a>) -> Result<&'a [u8], Unknown> {
     let bearer = head.known.authorization.map(|value| bearer(value).ok_or(Unknown::Malformed));
     let header = match listener.key_header.as_str() {
         "x-api-key" => head.known.x_api_key,

@@ -77,7 +77,7 @@ impl Connection {
     pub(super) fn poll_attached(&mut self, turn: &mut Turn<'_>) {
         let Some(mut attached) = self.attached.take() else { return };
         let Some(listener) = listener_of(turn.snapshot, self.listener) else { return };
-        if !attached.is_entitled(listener, turn) {
+        if !attached.is_entitled(self.peer, listener, turn) {
             return self.cut(*attached, &respond::Refusal::Unauthenticated, listener, turn);
         }
         // RFC 9112 9.6: the last answer says that it is, if its head is not out yet.
@@ -144,7 +144,7 @@ impl Connection {
         if turn.now.ms >= attached.alive_at_ms
             && let Some(listener) = listener_of(turn.snapshot, self.listener)
         {
-            if !attached.is_entitled(listener, turn) {
+            if !attached.is_entitled(self.peer, listener, turn) {
                 return self.cut(*attached, &respond::Refusal::Unauthenticated, listener, turn);
             }
             attached.alive_at_ms = turn.now.ms.saturating_add(attached.life_ms);

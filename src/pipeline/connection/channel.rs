@@ -9,11 +9,13 @@ use super::form::{Form, Ids};
 use super::reading::Reading;
 use super::{ANSWERS_BYTES_MAX, Connection, Drain, Life, listener_of};
 use crate::pipeline::authenticate::Principal;
+use crate::pipeline::authorize::Asker;
 use crate::pipeline::event::Count;
 use crate::pipeline::framing::{Caller, Delivery};
 use crate::pipeline::hub::key::{Key, Owner};
 use crate::pipeline::hub::parcel::Then;
 use crate::pipeline::hub::stream::{EventKind, Read};
+use crate::pipeline::peer::Peer;
 use crate::pipeline::respond::{self, Carriage, Exchange, Goodbye, Refusal};
 use crate::pipeline::seal::principal_digest;
 use crate::pipeline::snapshot::{Admission, Listener, SlowReader, Speech, millis};
@@ -196,14 +198,15 @@ impl Channel {
     }
 
     /// Whether who was let in may still be here; asked anew after a reload.
-    pub(super) fn is_entitled(&mut self, listener: &Listener, turn: &mut Turn<'_>) -> bool {
+    pub(super) fn is_entitled(&mut self, peer: Peer, listener: &Listener, turn: &mut Turn<'_>) -> bool {
         let Some(principal) = &self.principal else { return true };
         if self.generation != turn.snapshot.generation {
             let Some(found) = turn.snapshot.identities.find_again(principal, listener, turn.now) else {
                 return false;
             };
+            let asker = Asker { principal: &found, peer, listener, now: turn.now };
             for strand in &self.strands {
-                super::standing::narrow(strand.stream, found.roles, turn);
+                super::standing::narrow(strand.stream, asker, turn);
             }
             self.principal = Some(found);
             self.generation = turn.snapshot.generation;
@@ -278,7 +281,7 @@ impl Connection {
         let mut quiet = 0;
         loop {
             let Some(channel) = &mut self.channel else { return };
-            if !channel.is_entitled(listener, turn) {
+            if !channel.is_entitled(self.peer, listener, turn) {
                 return self.part(Goodbye::Forbidden, turn);
             }
             let strands = channel.strands.len();

@@ -9,6 +9,7 @@ use super::note::Known;
 use super::reading::{Fallback, Reading};
 use super::standing::readable;
 use super::{Connection, Drain};
+use crate::pipeline::authorize::Asker;
 use crate::pipeline::event::Count;
 use crate::pipeline::framing::{Caller, Framing, POST_PATH, POST_QUERY};
 use crate::pipeline::headers::Headers;
@@ -95,7 +96,8 @@ impl Connection {
         {
             return true;
         }
-        let resources = readable(caller.principal.roles, turn);
+        let asker = Asker { principal: &caller.principal, peer: self.peer, listener, now: turn.now };
+        let resources = readable(asker, turn);
         let events_max = rules(listener).map_or(1, |sse| sse.event_buffer_size);
         let (nonce, now) = (turn.nonce(), turn.now);
         let Some(stream) = turn.work.hub.open_feed(owner, resources, events_max, nonce, now) else {

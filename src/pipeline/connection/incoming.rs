@@ -7,9 +7,9 @@ use super::channel::Brings;
 use super::note::Known;
 use super::request::Denial;
 use super::timing::Wait;
-use super::{Connection, Drain, listener_of, memory};
+use super::{Connection, Drain, listener_of};
 use crate::pipeline::admit::Payer;
-use crate::pipeline::authenticate::{Method, Principal, Unknown, identify};
+use crate::pipeline::authenticate::{Method, Principal, Unknown};
 use crate::pipeline::event::{Count, Outcome, Stage};
 use crate::pipeline::framing::messages::{Found, Messages};
 use crate::pipeline::framing::{Caller, Framing};
@@ -179,7 +179,7 @@ impl Connection {
         turn: &mut Turn<'_>,
     ) -> Result<Principal, Unknown> {
         let channel = self.channel.as_mut().ok_or(Unknown::Missing)?;
-        if !channel.is_entitled(listener, turn) {
+        if !channel.is_entitled(self.peer, listener, turn) {
             return Err(Unknown::Expired);
         }
         // Who began without a name may still give one, as long as nothing is its own.
@@ -194,9 +194,7 @@ impl Connection {
             crate::pipeline::authenticate::bearer(text.as_bytes()).ok_or(Unknown::Malformed)
         });
         let credential = credential.unwrap_or(Err(Unknown::Missing));
-        let certificate = self.client.as_ref().map(|client| client.certificate());
-        let memory = memory(&mut self.remembered, certificate, turn.work);
-        let principal = identify(turn.snapshot, listener, credential, turn.now, memory)?;
+        let principal = self.know(credential, listener, turn)?;
         let is_anonymous = principal.facts.method == Method::Anonymous;
         turn.count(if is_anonymous { Count::AuthenticateAnonymous } else { Count::AuthenticateAccepted });
         let channel = self.channel.as_mut().ok_or(Unknown::Missing)?;
@@ -210,11 +208,11 @@ impl Connection {
         turn.count(Count::AuthenticateRefused);
         let exchange = self.channel.as_ref().map(|channel| channel.exchange);
         if let Some(exchange) = exchange {
-            let refusal = if exchange.carriage.begins_nameless() {
-                Refusal::UnauthenticatedMessage
-            } else {
-                Refusal::Unauthenticated
-            };
+            let mut refusal = why.refusal();
+            let is_nobodys = matches!(refusal, Refusal::Unauthenticated | Refusal::CredentialRefused);
+            if is_nobodys && exchange.carriage.begins_nameless() {
+                refusal = Refusal::UnauthenticatedMessage;
+            }
             let row = if let Some(id) = answerable(root) {
                 respond::refuse(turn, listener, exchange, &refusal, id)
             } else {

@@ -7,7 +7,7 @@ use super::form::{Form, Ids, form_of};
 use super::note::Known;
 use super::reading::Reading;
 use super::{Connection, Drain, listener_of};
-use crate::pipeline::authorize::{Target, authorize};
+use crate::pipeline::authorize::{Occasion, Target, authorize};
 use crate::pipeline::dispatch::{Dispatched, Visitor, dispatch};
 use crate::pipeline::envelope::{self, Envelope, Request};
 use crate::pipeline::event::Count;
@@ -255,8 +255,13 @@ pub(super) fn decide<'i>(
     visitor: &Visitor<'_>,
     turn: &mut Turn<'_>,
 ) -> Result<(Target, Dispatched), Refusal<'i>> {
-    let (policy, registry) = (&turn.snapshot.policy, &turn.snapshot.registry);
-    let target = match authorize(policy, registry, visitor.principal.roles, request) {
+    let snapshot = turn.snapshot;
+    let judge = snapshot.policy.judge(visitor.asker(turn.now), Occasion::Request(request));
+    let authorized = authorize(&judge, &snapshot.registry, request);
+    if judge.met_unreadable() {
+        turn.count(Count::AuthorizeUnreadable);
+    }
+    let target = match authorized {
         Ok(target) => target,
         Err(refusal) => {
             let is_denied = refusal == Refusal::Forbidden;

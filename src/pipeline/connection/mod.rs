@@ -4,6 +4,7 @@
 //! Next: `request`, the straight line itself.
 
 mod request;
+mod known;
 mod message;
 mod batch;
 mod incoming;
@@ -21,8 +22,7 @@ mod timing;
 
 use std::sync::Arc;
 
-use super::authenticate::certificate::ClientCertificate;
-use super::authenticate::{Memory, Remembered};
+use super::authenticate::Remembered;
 use super::event::{Count, Outcome, Record, Stage};
 use super::framing::Framing;
 use super::framing::messages::Messages;
@@ -30,7 +30,7 @@ use super::peer::Peer;
 use super::respond::Exchange;
 use super::snapshot::{Listener, Security, Snapshot};
 use super::tls::{Tls, TlsFault};
-use super::turn::{Turn, Workspace};
+use super::turn::Turn;
 use crate::wire::http::head::HeadScan;
 use crate::wire::json::PADDING;
 
@@ -73,15 +73,6 @@ enum Life {
 enum Drain {
     Serving,
     Draining,
-}
-
-/// What a caller may be known by beside its credential.
-fn memory<'m>(
-    remembered: &'m mut Remembered,
-    certificate: Option<&'m Arc<ClientCertificate>>,
-    work: &'m mut Workspace,
-) -> Memory<'m> {
-    Memory { remembered, tokens: &mut work.tokens, certificate }
 }
 
 /// One connection.

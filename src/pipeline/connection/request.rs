@@ -4,9 +4,9 @@
 
 use super::note::Known;
 use super::timing::Wait;
-use super::{Connection, Drain, listener_of, memory};
+use super::{Connection, Drain, listener_of};
 use crate::pipeline::admit::{Exhausted, Payer};
-use crate::pipeline::authenticate::{self, Principal, Unknown, authenticate};
+use crate::pipeline::authenticate::{self, Unknown, credential};
 use crate::pipeline::event::Count;
 use crate::pipeline::framing::{
     Asked, Caller, Coding, DISCARD_BYTES_MAX, Delivery, Framing, Inquiry, Upload, chunked, head_limits, judge,
@@ -202,7 +202,7 @@ impl Connection {
                 | Asked::EventChannel
                 | Asked::Post(_)),
             ) => {
-                let known = self.authenticate(head, listener, turn);
+                let known = self.know(credential(listener, head), listener, turn);
                 Some(known.map(|principal| (principal, asked)))
             }
             Ok(Asked::Options | Asked::Metadata(_)) | Err(_) => None,
@@ -246,21 +246,9 @@ impl Connection {
             Some(Err(why)) => {
                 turn.count(Count::AuthenticateRefused);
                 let known = Known { detail: Some(Unknown::reason(why)), ..Known::default() };
-                Err((why.into(), known))
+                Err((why.refusal(), known))
             }
         }
-    }
-
-    /// `authenticate`: by what the head shows and the connection's certificate.
-    fn authenticate(
-        &mut self,
-        head: &Head<'_, '_>,
-        listener: &Listener,
-        turn: &mut Turn<'_>,
-    ) -> Result<Principal, Unknown> {
-        let certificate = self.client.as_ref().map(|client| client.certificate());
-        let memory = memory(&mut self.remembered, certificate, turn.work);
-        authenticate(turn.snapshot, listener, head, turn.now, memory)
     }
 
     /// `admit`: a token from every bucket.
@@ -385,7 +373,7 @@ impl Connection {
         let headers = Headers::decode(&head);
         if generation != turn.snapshot.generation {
             let listener = listener_of(turn.snapshot, self.listener)?;
-            match self.authenticate(&head, listener, turn) {
+            match self.know(credential(listener, &head), listener, turn) {
                 Ok(principal) => caller.principal = principal,
                 Err(why) => {
                     self.refuse_stranger(why, caller.exchange, listener, turn);
@@ -407,7 +395,7 @@ impl Connection {
     ) {
         turn.count(Count::AuthenticateRefused);
         self.framing = Framing::Head(HeadScan::default());
-        let row = respond::refuse(turn, listener, exchange, &why.into(), None);
+        let row = respond::refuse(turn, listener, exchange, &why.refusal(), None);
         self.note(turn, listener, row, Known { detail: Some(why.reason()), ..Known::default() });
         self.answered(exchange, turn);
     }

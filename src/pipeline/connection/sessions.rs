@@ -23,7 +23,7 @@ const ERROR_BYTES_MAX: usize = 1024;
 
 /// When the session is over, Unix seconds.
 fn expiry_of(claims: &Claims, turn: &Turn<'_>) -> u64 {
-    claims.issued_at_s.saturating_add(turn.snapshot.limits.session_ttl.as_secs())
+    claims.end_s(turn.snapshot.limits.session_ttl.as_secs())
 }
 
 fn owner_of(claims: &Claims) -> Owner {
@@ -55,8 +55,8 @@ impl Connection {
         match self.session_of(headers, caller, turn) {
             Ok(claims) => {
                 turn.count(Count::EnvelopeDecoded);
-                let expires_s = expiry_of(&claims, turn);
-                turn.work.spent.end_session(claims.nonce, expires_s, turn.now.unix_s());
+                // As long as any configuration could let it live.
+                turn.work.spent.end_session(claims.nonce, claims.expires_at_s, turn.now.unix_s());
                 turn.work.hub.end_session(owner_of(&claims));
                 respond::answer_empty(turn, listener, 204, caller.exchange, &[]);
                 self.answered(caller.exchange, turn);

@@ -6,15 +6,16 @@ use std::sync::Arc;
 
 use super::attached::Attachment;
 use super::form::Ids;
-use crate::pipeline::authorize::find_resource;
+use crate::pipeline::authorize::{Asker, Occasion, find_resource};
 use crate::pipeline::hub::key::Key;
+use crate::pipeline::peer::Peer;
 use crate::pipeline::snapshot::Listener;
 use crate::pipeline::turn::Turn;
 use crate::tools::registry::Kind;
 
 impl Attachment {
     /// Asks anew after a reload; otherwise compares one number.
-    pub(super) fn is_entitled(&mut self, listener: &Listener, turn: &mut Turn<'_>) -> bool {
+    pub(super) fn is_entitled(&mut self, peer: Peer, listener: &Listener, turn: &mut Turn<'_>) -> bool {
         // A request that was let in is answered; it does not last.
         if self.remote.is_none() && turn.work.hub.is_for_answers(self.stream) {
             return true;
@@ -25,9 +26,10 @@ impl Attachment {
             else {
                 return false;
             };
+            let asker = Asker { principal: &principal, peer, listener, now: turn.now };
             match self.ids() {
-                Ids::Introduced => turn.work.hub.refocus(self.stream, readable(principal.roles, turn)),
-                Ids::None | Ids::Sent | Ids::Primed => narrow(self.stream, principal.roles, turn),
+                Ids::Introduced => turn.work.hub.refocus(self.stream, readable(asker, turn)),
+                Ids::None | Ids::Sent | Ids::Primed => narrow(self.stream, asker, turn),
             }
             self.caller.principal = principal;
             self.generation = snapshot.generation;
@@ -36,19 +38,20 @@ impl Attachment {
     }
 }
 
-/// Everything that is listed and that may be read with these roles.
-pub(super) fn readable(roles: u64, turn: &Turn<'_>) -> Vec<Arc<str>> {
-    let (policy, registry) = (&turn.snapshot.policy, &turn.snapshot.registry);
-    let listed = registry.resources().enumerate();
+/// Everything that is listed and that may be read.
+pub(super) fn readable(asker: Asker<'_>, turn: &Turn<'_>) -> Vec<Arc<str>> {
+    let judge = turn.snapshot.policy.judge(asker, Occasion::Prospect);
+    let listed = turn.snapshot.registry.resources().enumerate();
     listed
-        .filter(|(index, _)| policy.allows_entry(roles, Kind::Resources, *index))
+        .filter(|(index, resource)| judge.allows_entry(Kind::Resources, *index, resource.uri()))
         .map(|(_, resource)| resource.uri().into())
         .collect()
 }
 
 /// The reader's roles may be others now; what they do not allow to read is not told of any more.
-pub(super) fn narrow(stream: Key, roles: u64, turn: &mut Turn<'_>) {
+pub(super) fn narrow(stream: Key, asker: Asker<'_>, turn: &mut Turn<'_>) {
     let snapshot = turn.snapshot;
-    let may_read = |uri: &str| find_resource(&snapshot.policy, &snapshot.registry, roles, uri).is_some();
+    let judge = snapshot.policy.judge(asker, Occasion::Prospect);
+    let may_read = |uri: &str| find_resource(&judge, &snapshot.registry, uri).is_some();
     turn.work.hub.narrow(stream, may_read);
 }

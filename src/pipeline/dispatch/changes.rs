@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::result::offers;
 use super::{Dispatched, Visitor};
-use crate::pipeline::authorize::find_resource;
+use crate::pipeline::authorize::{Occasion, find_resource};
 use crate::pipeline::envelope::Request;
 use crate::pipeline::framing::Delivery;
 use crate::pipeline::hub::key::Key;
@@ -41,8 +41,8 @@ pub(super) fn listen<'i>(
         prompts: wants("promptsListChanged") && offers(registry, Kind::Prompts),
         resources: wants("resourcesListChanged") && offers(registry, Kind::Resources),
     };
-    let roles = visitor.principal.roles;
-    let may_read = |uri: &&str| find_resource(&turn.snapshot.policy, registry, roles, uri).is_some();
+    let judge = turn.snapshot.policy.judge(visitor.asker(turn.now), Occasion::Prospect);
+    let may_read = |uri: &&str| find_resource(&judge, registry, uri).is_some();
     let resources = names(filter, "resourceSubscriptions")?.into_iter().filter(may_read);
     let listen = Listen {
         id: request.id.into(),

@@ -4,7 +4,7 @@
 use super::conclude::ANSWERED;
 use super::{Dispatched, Visitor, result};
 use crate::pipeline::authenticate::Principal;
-use crate::pipeline::authorize::find_resource;
+use crate::pipeline::authorize::{Occasion, find_resource};
 use crate::pipeline::envelope::Request;
 use crate::pipeline::hub::listen::URI_BYTES_MAX;
 use crate::pipeline::respond::Refusal;
@@ -27,6 +27,7 @@ pub(super) fn initialize<'i>(
     let claims = Claims {
         revision: request.revision,
         issued_at_s: turn.now.unix_s(),
+        expires_at_s: turn.now.unix_s().saturating_add(turn.snapshot.limits.session_ttl.as_secs()),
         shard: turn.work.shard,
         capabilities: request.capabilities.bits(),
         principal: principal_digest(&principal.id),
@@ -63,8 +64,8 @@ pub(super) fn subscribe<'i>(
     if is_wanted && uri.len() > URI_BYTES_MAX {
         return Err(Refusal::Params("the uri is too long to be subscribed to"));
     }
-    let (policy, registry) = (&turn.snapshot.policy, &turn.snapshot.registry);
-    if is_wanted && find_resource(policy, registry, visitor.principal.roles, uri).is_none() {
+    let judge = turn.snapshot.policy.judge(visitor.asker(turn.now), Occasion::Prospect);
+    if is_wanted && find_resource(&judge, &turn.snapshot.registry, uri).is_none() {
         return Err(Refusal::ResourceNotFound { uri, era: request.revision.era() });
     }
     let (owner, nonce, now) = (visitor.owner(request), turn.nonce(), turn.now);

@@ -3,8 +3,9 @@
 //! Never: an entry the caller may not use, a cursor of another list or caller.
 //! Next: `result`.
 
-use super::result;
+use super::{Visitor, result};
 use crate::pipeline::authenticate::Principal;
+use crate::pipeline::authorize::Occasion;
 use crate::pipeline::envelope::Request;
 use crate::pipeline::respond::Refusal;
 use crate::pipeline::seal::{Sealed, principal_digest};
@@ -32,10 +33,10 @@ fn words(kind: Kind) -> (u8, &'static str) {
 pub(super) fn page(
     request: &Request<'_, '_>,
     kind: Kind,
-    principal: &Principal,
+    visitor: &Visitor<'_>,
     turn: &mut Turn<'_>,
 ) -> Result<(), Refusal<'static>> {
-    let snapshot = turn.snapshot;
+    let (snapshot, principal) = (turn.snapshot, visitor.principal);
     if !result::offers(&snapshot.registry, kind) {
         return Err(Refusal::MethodNotFound(request.revision.era()));
     }
@@ -43,13 +44,14 @@ pub(super) fn page(
         None => None,
         Some(cursor) => Some(open_cursor(cursor, kind, principal, turn)?),
     };
+    let judge = snapshot.policy.judge(visitor.asker(turn.now), Occasion::Prospect);
     let known = result::output_known(request.revision);
     let out = &mut turn.work.body;
     result::open_list(out, request, words(kind).1);
     let (mut shown, mut last, mut is_more) = (0, 0, false);
     for entry in snapshot.registry.entries(kind) {
         if after.is_some_and(|after| entry.ordinal <= after)
-            || !snapshot.policy.allows_entry(principal.roles, kind, entry.index)
+            || !judge.shows_entry(kind, entry.index, entry.name)
         {
             continue;
         }

@@ -15,7 +15,7 @@ pub(super) mod retry;
 mod tasks;
 
 use super::authenticate::Principal;
-use super::authorize::Target;
+use super::authorize::{Asker, Target};
 use super::envelope::Request;
 use super::framing::Delivery;
 use super::headers::Headers;
@@ -25,7 +25,7 @@ use super::peer::Peer;
 use super::respond::{Refusal, Row};
 use super::seal::principal_digest;
 use super::snapshot::Listener;
-use super::turn::Turn;
+use super::turn::{Now, Turn};
 use crate::tools::registry::Kind;
 use crate::wire::mcp::Method;
 
@@ -47,6 +47,11 @@ pub struct Visitor<'v> {
 }
 
 impl Visitor<'_> {
+    /// As the policy asks.
+    pub fn asker(&self, now: Now) -> Asker<'_> {
+        Asker { principal: self.principal, peer: self.peer, listener: self.listener, now }
+    }
+
     /// To whom belongs what the request makes.
     pub fn owner(&self, request: &Request<'_, '_>) -> Owner {
         match request.session {
@@ -79,7 +84,7 @@ pub fn dispatch<'i>(
     turn: &mut Turn<'_>,
 ) -> Result<Dispatched, Refusal<'i>> {
     let list = |kind, turn: &mut Turn<'_>| {
-        lists::page(request, kind, visitor.principal, turn).map(|()| Dispatched::Answered(ANSWERED))
+        lists::page(request, kind, visitor, turn).map(|()| Dispatched::Answered(ANSWERED))
     };
     match request.method {
         Method::ToolsCall => call::call(request, target, visitor, turn),

@@ -112,7 +112,7 @@ pub(in crate::pipeline) fn open(
     }
     let state = match text {
         None => None,
-        Some(text) => Some(open_state(text, binding, turn)?),
+        Some(text) => Some(open_state(text, binding, turn).ok_or_else(|| refuse(turn))?),
     };
     let mut answers = Vec::new();
     if let Some(responses) = responses {
@@ -133,29 +133,27 @@ pub(in crate::pipeline) fn open(
             }
         }
     }
+    // Last, so that a state is not used up by a request that is refused.
+    if let Some(state) = state.as_ref().filter(|state| state.reuse == Reuse::Refused)
+        && turn.work.spent.use_state(state.nonce, state.expires_at_s, turn.now.unix_s()) == Use::Again
+    {
+        return Err(refuse(turn));
+    }
     Ok(Some(Brought { known: state.map(|state| state.known).unwrap_or_default(), answers }))
 }
 
-fn open_state(text: Value<'_, '_>, binding: &Binding, turn: &Turn<'_>) -> Result<State, Refusal<'static>> {
-    let refused = || {
-        turn.count(Count::DispatchStateRefused);
-        Refusal::RequestState
-    };
-    let text = text.as_str().filter(|text| text.len() <= STATE_BYTES_MAX).ok_or_else(refused)?;
-    let opened = turn.snapshot.sealer.open_bytes(Sealed::State, text.as_bytes()).ok_or_else(refused)?;
-    let state: State = serde_json::from_slice(&opened).map_err(|_| refused())?;
-    let now_s = turn.now.unix_s();
+fn refuse(turn: &Turn<'_>) -> Refusal<'static> {
+    turn.count(Count::DispatchStateRefused);
+    Refusal::RequestState
+}
+
+/// A state that is ours, this caller's, for this request and in time.
+fn open_state(text: Value<'_, '_>, binding: &Binding, turn: &Turn<'_>) -> Option<State> {
+    let text = text.as_str().filter(|text| text.len() <= STATE_BYTES_MAX)?;
+    let opened = turn.snapshot.sealer.open_bytes(Sealed::State, text.as_bytes())?;
+    let state: State = serde_json::from_slice(&opened).ok()?;
     let is_ours = state.principal == binding.principal && state.request == binding.request;
-    if !is_ours || state.expires_at_s <= now_s {
-        return Err(refused());
-    }
-    match state.reuse {
-        Reuse::Allowed => Ok(state),
-        Reuse::Refused => match turn.work.spent.use_state(state.nonce, state.expires_at_s, now_s) {
-            Use::First => Ok(state),
-            Use::Again => Err(refused()),
-        },
-    }
+    (is_ours && turn.now.unix_s() < state.expires_at_s).then_some(state)
 }
 
 /// The state that the next round must bring; nothing when it would be too long.

@@ -3,7 +3,6 @@
 //! Next: `mod.rs`, which writes it.
 
 use super::{Challenge, Extra};
-use crate::pipeline::authenticate::Unknown;
 use crate::pipeline::event::Stage;
 use crate::tools::Capability;
 use crate::wire::http::chunked::ChunkedError;
@@ -54,6 +53,11 @@ pub enum Refusal<'r> {
     CredentialMalformed,
     /// The same where there are no headers.
     UnauthenticatedMessage,
+    /// The address has shown too many credentials that do not hold.
+    HeldOff {
+        /// Until one is looked at again.
+        retry_after_ms: u64,
+    },
     /// No token left.
     RateLimited {
         /// Until one is there again.
@@ -129,18 +133,6 @@ pub enum Refusal<'r> {
     Internal,
 }
 
-impl From<Unknown> for Refusal<'_> {
-    fn from(why: Unknown) -> Self {
-        match why {
-            Unknown::Missing => Self::Unauthenticated,
-            Unknown::Ambiguous => Self::CredentialMalformed,
-            Unknown::Malformed | Unknown::NoSuchKey | Unknown::Expired | Unknown::Token(_) => {
-                Self::CredentialRefused
-            }
-        }
-    }
-}
-
 /// Who speaks of no version is taken for a client of before 2026-07-28, which may not be what was meant.
 const SESSION_REQUIRED: &str =
     "Mcp-Session-Id is required, or MCP-Protocol-Version: 2026-07-28 and no session";
@@ -209,6 +201,9 @@ impl Refusal<'_> {
                 own(Authenticate, 401, "unauthenticated", "a valid credential is required")
             }
             Self::UnauthenticatedMessage => own(Authenticate, 401, "unauthenticated", CREDENTIAL_REQUIRED),
+            Self::HeldOff { .. } => {
+                own(Authenticate, 429, "too_many_failures", "too many credentials from here did not hold")
+            }
             Self::RateLimited { .. } => own(Admit, 429, "rate_limit_exceeded", "too many requests"),
             Self::Json(error) => json_row(error),
             Self::Envelope(error) => envelope(INVALID_REQUEST, "invalid_request", error.message()),
@@ -285,7 +280,9 @@ impl Refusal<'_> {
             426 => Some(Extra::WebSocketVersion),
             405 => Some(Extra::Allow),
             429 => {
-                let Self::RateLimited { retry_after_ms } = self else { return None };
+                let (Self::RateLimited { retry_after_ms } | Self::HeldOff { retry_after_ms }) = self else {
+                    return None;
+                };
                 Some(Extra::RetryAfter(retry_after_ms.div_ceil(1000).max(1)))
             }
             503 => Some(Extra::RetryAfter(1)),
@@ -317,7 +314,7 @@ impl Refusal<'_> {
             out.extend_from_slice(b",\"requiredCapabilities\":");
             out.extend_from_slice(required(*capability));
         }
-        if let Self::RateLimited { retry_after_ms } = self {
+        if let Self::RateLimited { retry_after_ms } | Self::HeldOff { retry_after_ms } = self {
             out.extend_from_slice(b",\"retryAfterMs\":");
             encode_integer(out, *retry_after_ms);
         }

@@ -49,6 +49,14 @@ impl<'t, 'i> Value<'t, 'i> {
         }
     }
 
+    /// A number that is not an integer of 64 bits.
+    pub fn as_fraction(self) -> Option<f64> {
+        match self.own_nodes().first() {
+            Some(Node::Static(StaticNode::F64(value))) => Some(*value),
+            _ => None,
+        }
+    }
+
     /// Appends the value as JSON. No recursion: a peer chose the nesting.
     pub fn encode(self, out: &mut Vec<u8>) {
         let mut open: Vec<Open> = Vec::new();

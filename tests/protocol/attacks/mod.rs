@@ -5,6 +5,7 @@ mod batches;
 mod bounds;
 mod channels;
 mod reloads;
+mod rights;
 mod shards;
 mod states;
 mod streams;

@@ -26,6 +26,31 @@ fn a_state_is_worth_nothing_for_other_arguments_however_they_are_written() {
 }
 
 #[test]
+fn a_request_that_is_refused_uses_no_state_up() {
+    let mut desk = desk(snapshot(|snapshot| {
+        let mut registry = Registry::default();
+        let paying = Tool::deferred::<Amount, _>("paying", "", |_, context| {
+            Ok(async move {
+                let Agreement { ok } = context.elicit("agreed", "Is that right?").await?.accepted()?;
+                said(&ok.to_string())
+            })
+        });
+        registry.register(paying.single_use_state()).expect("one tool");
+        snapshot.policy = Policy::compile(&[role("operator", &["**"])], &registry).expect("one pattern");
+        snapshot.registry = Arc::new(registry);
+    }));
+    let first = r#""arguments":{"amount":5}"#;
+    let asked = modern_call(&mut desk, KEY, "paying", ASKED, first).json();
+    let state = asked["result"]["requestState"].as_str().unwrap_or_else(|| panic!("{asked}"));
+    let agreed = r#"{"agreed":{"action":"accept","content":{"ok":true}}}"#;
+    for (responses, is_done) in [("[]", false), (r#"{"agreed":7}"#, false), (agreed, true), (agreed, false)] {
+        let params = format!(r#"{first},"inputResponses":{responses},"requestState":"{state}""#);
+        let answer = modern_call(&mut desk, KEY, "paying", ASKED, &params).json();
+        assert_eq!(answer.get("result").is_some(), is_done, "{responses}: {answer}");
+    }
+}
+
+#[test]
 fn no_modern_stream_carries_a_question() {
     let mut desk = desk(snapshot(|_| {}));
     let meta = format!(

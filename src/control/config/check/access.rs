@@ -13,8 +13,11 @@ use super::super::settings::quoted;
 use super::Check;
 use super::listeners::{Listeners, StdioTable};
 use super::patterns::unmatched;
+use crate::control::keys::role_bit;
+use crate::control::publish::role_bits;
 use crate::pipeline::admit;
-use crate::pipeline::authorize::{Policy, RoleRules};
+use crate::pipeline::authenticate::grants::Grants;
+use crate::pipeline::authorize::{Condition, ConditionError, Pattern, RoleRules, circle};
 use crate::tools;
 
 /// One bit a role in a principal.
@@ -28,8 +31,9 @@ impl Check<'_> {
         }
         let header = self.form("auth.api_key.header", &raw.header, form::header_name);
         let pepper = raw.pepper.and_then(|pepper| self.secret("auth.api_key.pepper", &pepper));
+        let prefix = self.form("auth.api_key.prefix", &raw.prefix, form::key_prefix);
         let keys_file = self.file("auth.api_key.keys_file", &raw.keys_file?);
-        Some(ApiKeys { header: header?, pepper: pepper?, keys_file })
+        Some(ApiKeys { header: header?, pepper: pepper?, prefix: prefix?, keys_file })
     }
 
     /// Where a secret is; the shape check has seen to it that exactly one place is written.
@@ -85,11 +89,16 @@ impl Check<'_> {
             }
             for (list, patterns) in [("allow", &raw.allow), ("deny", &raw.deny)] {
                 for (index, text) in patterns.iter().enumerate() {
-                    self.pattern(&entry(&child(&path, list), index), text, &registry);
+                    self.pattern(&entry(&child(&path, list), index), text);
                 }
             }
-            roles.push(RoleRules { name, allow: raw.allow, deny: raw.deny });
+            if let Some(when) = &raw.when {
+                self.condition(&child(&path, "when"), when);
+            }
+            let when = raw.when.unwrap_or_default();
+            roles.push(RoleRules { name, inherits: raw.inherits, allow: raw.allow, deny: raw.deny, when });
         }
+        self.inheritance(&roles);
         for (code, Finding { setting, message, help, .. }) in unmatched(&roles, &registry) {
             let problem = self.report.problem(code, &setting, message);
             help.into_iter().for_each(|help| {
@@ -106,17 +115,58 @@ impl Check<'_> {
     }
 
     /// One pattern, by the policy's own compiler.
-    fn pattern(&mut self, path: &str, text: &str, registry: &tools::Registry) {
+    fn pattern(&mut self, path: &str, text: &str) {
         if self.form_as(Code::BadPattern, path, text, form::pattern).is_none() {
             return;
         }
-        let alone = RoleRules { name: String::new(), allow: vec![text.to_owned()], deny: Vec::new() };
-        if let Err(error) = Policy::compile(&[alone], registry) {
+        if let Err(reason) = Pattern::compile(text) {
             let message = format!("`{path}` can not be {}", quoted(text));
             let problem = self.report.problem(Code::BadPattern, path, message);
-            problem
-                .label(error.reason)
-                .help("write \"<method>\" or \"<method>:native/<tool>\", with `*` and `**`");
+            problem.label(reason).help("write \"<method>\" or \"<method>:native/<tool>\", with `*` and `**`");
+        }
+    }
+
+    /// `roles.NAME.when`, by the policy's own reader.
+    fn condition(&mut self, path: &str, text: &str) {
+        if let Err(ConditionError { place, what }) = Condition::compile(text) {
+            let problem = self.report.problem(Code::BadCondition, path, format!("`{path}` can not be read"));
+            let place = place.map_or(String::new(), |(line, column)| format!("{line}:{column}: "));
+            problem.label(format!("{place}{what}"));
+            problem.help("write CEL, for example 'request.ip in [\"10.0.0.0/8\"]'");
+            self.report.doubt(path);
+        }
+    }
+
+    /// `roles.NAME.inherits`: every role is defined, and none inherits itself.
+    fn inheritance(&mut self, roles: &[RoleRules]) {
+        for role in roles {
+            self.named_roles(&child(&child("roles", &role.name), "inherits"), &role.inherits, roles);
+        }
+        if let Some((role, line)) = circle(roles) {
+            let path = child(&child("roles", &role), "inherits");
+            let problem = self.report.problem(
+                Code::CircleOfRoles,
+                &path,
+                format!("role {} inherits itself", quoted(&role)),
+            );
+            problem.label(line.join(" -> ")).help("remove one of them");
+        }
+    }
+
+    /// `rbac.scope_roles` and `rbac.subjects`.
+    pub(super) fn grants(&mut self, raw: &raw::Rbac, roles: &[RoleRules]) -> Grants {
+        let mut read = |list: &str, given: &BTreeMap<String, Vec<String>>| {
+            let bits = given.iter().map(|(key, names)| {
+                let named = self.named_roles(&child(list, key), names, roles);
+                (key.clone(), role_bits(&named))
+            });
+            bits.collect()
+        };
+        let by_name = roles.iter().enumerate().map(|(index, role)| (role.name.clone(), role_bit(index)));
+        Grants {
+            scopes: read("rbac.scope_roles", &raw.scope_roles),
+            subjects: read("rbac.subjects", &raw.subjects),
+            roles: by_name.collect(),
         }
     }
 

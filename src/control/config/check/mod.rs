@@ -12,7 +12,7 @@ mod patterns;
 mod running;
 
 pub(super) use patterns::unmatched;
-pub(super) use running::limits_of;
+pub(super) use running::{failures_of, limits_of};
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -23,6 +23,7 @@ use super::problem::Code;
 use super::raw;
 use super::report::{Report, child};
 use super::settings::quoted;
+use crate::pipeline::authorize::Shows;
 use crate::pipeline::snapshot::Server;
 use listeners::Surroundings;
 
@@ -30,6 +31,7 @@ use listeners::Surroundings;
 pub(super) fn check(raw: raw::File, file: Option<PathBuf>, report: &mut Report) -> Config {
     let folder = file.as_deref().and_then(Path::parent).unwrap_or(Path::new("")).to_owned();
     let mut check = Check { report, folder };
+    let failures = failures_of(&raw.auth);
     let public_url = raw.server.public_url.as_deref();
     let public_url = public_url.and_then(|text| check.form("server.public_url", text, form::public_url));
     let tls = check.tls(raw.tls);
@@ -44,7 +46,7 @@ pub(super) fn check(raw: raw::File, file: Option<PathBuf>, report: &mut Report) 
         }
         check.file("auth.revocations_file", &file)
     });
-    let mut limits = check.limits(&raw.limits, &raw.mcp);
+    let mut limits = check.limits(&raw.limits, &raw.mcp, failures);
     limits.tokens_max = issuers.iter().map(|issuer| issuer.tokens_max).sum();
     let mtls = raw.auth.mtls;
     let native = check.native(&raw.native.enable);
@@ -52,6 +54,7 @@ pub(super) fn check(raw: raw::File, file: Option<PathBuf>, report: &mut Report) 
     let certificates = check.mtls(mtls, listeners.accepts_certificates, &roles);
     let stdio = listeners.stdio.take().map(|table| check.stdio_roles(table, &roles));
     let anonymous_roles = check.anonymous_roles(&raw.rbac.anonymous_roles, &roles, &listeners);
+    let grants = check.grants(&raw.rbac, &roles);
     let unused: Vec<_> =
         tls.iter().enumerate().filter(|(index, _)| !listeners.uses_profile(*index)).collect();
     for (_, profile) in unused {
@@ -78,6 +81,8 @@ pub(super) fn check(raw: raw::File, file: Option<PathBuf>, report: &mut Report) 
         certificates,
         roles,
         anonymous_roles,
+        grants,
+        shows: if raw.rbac.filter_lists { Shows::Usable } else { Shows::All },
         rate_limits: check.rate_limits(raw.rate_limits),
         native,
         log: check.log(raw.log),

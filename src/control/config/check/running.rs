@@ -7,10 +7,11 @@ use super::super::raw::{self, Shards};
 use super::super::{environment, form};
 use super::Check;
 use crate::pipeline::event::AccessLog;
+use crate::pipeline::failing::FailureRules;
 use crate::pipeline::snapshot::{Limits, SlowReader};
 
 /// What the pipeline is bounded by, of settings in their ranges.
-pub(in super::super) fn limits_of(raw: &raw::Limits, mcp: &raw::Mcp) -> Limits {
+pub(in super::super) fn limits_of(raw: &raw::Limits, mcp: &raw::Mcp, failures: FailureRules) -> Limits {
     let count = |count: u64| usize::try_from(count).expect("a range has checked it");
     Limits {
         connections_max: count(raw.max_connections),
@@ -42,7 +43,13 @@ pub(in super::super) fn limits_of(raw: &raw::Limits, mcp: &raw::Mcp) -> Limits {
         page_size: count(mcp.page_size),
         // `[auth.jwt.*]` says how many.
         tokens_max: 0,
+        failures,
     }
+}
+
+/// What an address may fail.
+pub(in super::super) fn failures_of(auth: &raw::Auth) -> FailureRules {
+    FailureRules { failures_max: auth.max_failures, window: auth.failure_window.0, block: auth.block_for.0 }
 }
 
 impl Check<'_> {
@@ -70,7 +77,7 @@ impl Check<'_> {
     }
 
     /// `[limits]` and `[mcp]`; `max_inflight_per_connection` is each listener's.
-    pub(super) fn limits(&mut self, raw: &raw::Limits, mcp: &raw::Mcp) -> Limits {
+    pub(super) fn limits(&mut self, raw: &raw::Limits, mcp: &raw::Mcp, failures: FailureRules) -> Limits {
         let per_ip = "limits.max_connections_per_ip";
         let is_both_written =
             self.report.is_written(per_ip) && self.report.is_written("limits.max_connections");
@@ -82,7 +89,7 @@ impl Check<'_> {
             let problem = self.report.problem(Code::Contradiction, per_ip, message);
             problem.help(format!("write max_connections_per_ip = {} or less", raw.max_connections));
         }
-        limits_of(raw, mcp)
+        limits_of(raw, mcp, failures)
     }
 
     /// `[log]`.

@@ -291,6 +291,18 @@ pub(super) fn source_name(text: &str) -> Result<String, Malformed> {
     Ok(text.to_owned())
 }
 
+/// What keys begin with: one word that a scanner can look for.
+pub(super) fn key_prefix(text: &str) -> Result<String, Malformed> {
+    let is_plain = text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+    if !(2..=16).contains(&text.len()) || !is_plain {
+        return malformed(
+            "it is not one short word",
+            "write 2 to 16 lower-case letters and digits, such as \"mrk\"",
+        );
+    }
+    Ok(text.to_owned())
+}
+
 /// A pattern of a role, as far as its characters go; its meaning is the policy's.
 pub(super) fn pattern(text: &str) -> Result<String, Malformed> {
     if text.is_empty() || !text.chars().all(|c| c.is_ascii_graphic()) {

@@ -191,7 +191,7 @@ pub(super) struct Mcp {
 }
 
 /// `[auth]`.
-#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Auth {
     /// API keys.
@@ -207,6 +207,16 @@ pub(super) struct Auth {
     /// Client certificates.
     #[schemars(with = "Mtls")]
     pub(super) mtls: Option<Mtls>,
+    /// Credentials of one client address (IPv6: of one /64 network) that may not hold before it is blocked. From more than
+    /// half of them on it has to wait longer after each. One that holds begins the count anew.
+    #[schemars(range(min = 2, max = 200), extend("x-unit" = "failures"))]
+    pub(super) max_failures: u32,
+    /// How long after the last of them failures are forgotten.
+    #[schemars(extend("x-minimum" = "1s", "x-maximum" = "24h"))]
+    pub(super) failure_window: Time,
+    /// How long an address is blocked: none of its credentials is looked at, except where a connection was let in before.
+    #[schemars(extend("x-minimum" = "1s", "x-maximum" = "24h"))]
+    pub(super) block_for: Time,
 }
 
 /// `[auth.api_key]`.
@@ -220,6 +230,9 @@ pub(super) struct ApiKey {
     /// Where the secret is under which keys are stored: exactly one of `env`, `file` and `credential`.
     #[schemars(with = "Pepper")]
     pub(super) pepper: Option<Pepper>,
+    /// What keys that `mcpring key` makes begin with, so that scanners for leaked secrets find them.
+    #[schemars(extend("x-form" = "2 to 16 lower-case letters and digits"))]
+    pub(super) prefix: String,
     /// TOML file with the keys.
     #[schemars(with = "String", length(min = 1), extend("x-form" = "file"))]
     pub(super) keys_file: Option<String>,
@@ -245,6 +258,9 @@ pub(super) struct Pepper {
 #[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Role {
+    /// Roles that who holds this one holds too.
+    #[schemars(extend("x-form" = "names of roles"))]
+    pub(super) inherits: Vec<String>,
     /// What the role may do: `"<method>"` or `"<method>:native/<tool>"`, where `*` stands for any text within a
     /// segment and `**` for any text.
     #[schemars(extend("x-form" = "patterns"))]
@@ -252,15 +268,40 @@ pub(super) struct Role {
     /// What the role may not do, whatever another rule allows.
     #[schemars(extend("x-form" = "patterns"))]
     pub(super) deny: Vec<String>,
+    /// A condition in CEL under which the role is held at all: of `request.method`, `.name`, `.ip` and `.listener`,
+    /// `principal.id` and `.scopes`, `claims`, `arguments`, and `now` in Unix seconds. `request.ip in ["10.0.0.0/8"]` takes
+    /// networks. When it can not be evaluated for a request, what the role denies is denied and what it allows is not allowed.
+    #[schemars(with = "String", length(min = 1, max = 2048), extend("x-default" = "none", "x-form" = "CEL"))]
+    pub(super) when: Option<String>,
 }
 
 /// `[rbac]`.
-#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Rbac {
     /// Roles of a caller without a credential, on a listener with `auth_required = false`.
     #[schemars(extend("x-form" = "names of roles"))]
     pub(super) anonymous_roles: Vec<String>,
+    /// Roles by the scopes of a token.
+    #[schemars(extend("x-form" = "names of roles by scope"))]
+    pub(super) scope_roles: BTreeMap<String, Vec<String>>,
+    /// Roles by principal, as the log names it, beside those it has otherwise: the id of an API key, `ISSUER|SUBJECT` of a
+    /// token with the name of its `[auth.jwt.ISSUER]`, `cert|IDENTITY` of a client certificate.
+    #[schemars(extend("x-form" = "names of roles by principal"))]
+    pub(super) subjects: BTreeMap<String, Vec<String>>,
+    /// Whether lists show a caller only what it may use; `false` shows everything to whoever may see the list.
+    pub(super) filter_lists: bool,
+}
+
+impl Default for Rbac {
+    fn default() -> Self {
+        Self {
+            anonymous_roles: Vec::new(),
+            scope_roles: BTreeMap::new(),
+            subjects: BTreeMap::new(),
+            filter_lists: true,
+        }
+    }
 }
 
 /// `[rate_limits.NAME]`.

@@ -26,7 +26,7 @@ pub(in super::super) struct Tls {
         extend("x-default" = "all, AES-256-GCM first, then ChaCha20-Poly1305, then AES-128-GCM; those of TLS 1.2 where it is permitted")
     )]
     pub(in super::super) cipher_suites: Option<Vec<CipherSuite>>,
-    /// The key exchanges that are offered. The first that the client has too is taken.
+    /// The key exchanges that are accepted. Of those the client's own favourite is taken.
     #[schemars(length(min = 1, max = 4))]
     pub(in super::super) key_exchange: Vec<KeyExchange>,
     /// How clients that come back save a full handshake.

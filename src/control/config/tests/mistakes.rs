@@ -165,7 +165,7 @@ sqpoll = false
 [listeners.https]
 kind = "http"
 address = "127.0.0.1:8443"
-auth = ["api_key", "mtls"]
+auth = ["api_key"]
 auth_required = false
 cors = "browser"
 headers = "classic"
@@ -177,12 +177,12 @@ compression = false
 overflow = "close"
 [tls.public]
 certificates = []
-cipher_suites = []
+early_data = false
 session_resumption = "stateful"
-[tls.public.client_auth]
-mode = "required"
+[tls.public.acme]
+directory = "https://acme.example.com"
 [roles.agent]
-inherits = []
+allow = ["tools/list"]
 [native]
 enable = ["echo"]
 [rate_limits.per_session]
@@ -195,7 +195,7 @@ address = "127.0.0.1:9190"
 "#;
     let found = problems(text, &[]);
     let known: Vec<_> = found.iter().filter(|problem| problem.code() == "E0107").collect();
-    assert_eq!(known.len(), 16, "{found}");
+    assert_eq!(known.len(), 15, "{found}");
     for problem in &known {
         assert!(problem.message().ends_with("is not read by this version"), "{problem:?}");
         assert!(!problem.advice().is_empty(), "{problem:?}");

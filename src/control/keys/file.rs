@@ -1,50 +1,30 @@
-//! API keys: the pepper and the key file become the table the `authenticate` stage looks in; `mcpring dev` mints
-//! one key for an hour.
-//! Never: a key or the pepper in an error, in `Debug`, or in memory longer than needed.
-//! Next: `pipeline/authenticate.rs`, the reader of the table.
+//! The file of API keys as written: `[[keys]]` tables, read with the place of every mistake.
+//! Never: what may be a key in clear, repeated in an error.
+//! Next: `edit`, which changes such a file.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use aws_lc_rs::rand::{SecureRandom, SystemRandom};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
-use zeroize::Zeroizing;
 
-use super::config::checked::ApiKeys;
-use super::files::load_public;
-use super::moment;
-use super::problem::{Exit, Problem};
-use super::secret::{PEPPER, load_secret};
-use crate::pipeline::authenticate::keys::{KeyEntry, KeyTable};
+use super::role_bit;
+use crate::control::moment;
+use crate::control::problem::Problem;
+use crate::pipeline::authenticate::keys::KeyEntry;
 use crate::pipeline::authorize::RoleRules;
 
 /// Keys are public names in logs; this keeps them to one readable word.
 const ID_CHARS_MAX: usize = 64;
-
-/// Reads the pepper and the key file. All problems are listed.
-pub fn load_keys(settings: &ApiKeys, roles: &[RoleRules]) -> Result<KeyTable, Vec<Problem>> {
-    let pepper = load_secret(&settings.pepper, &PEPPER);
-    let entries = load_public(&settings.keys_file)
-        .map_err(|problem| vec![problem])
-        .and_then(|bytes| decode_keys(&settings.keys_file, &bytes, roles));
-    match (pepper, entries) {
-        (Ok(pepper), Ok(entries)) => Ok(KeyTable::build(&pepper, entries)),
-        (pepper, entries) => {
-            Err(pepper.err().into_iter().chain(entries.err().into_iter().flatten()).collect())
-        }
-    }
-}
-
-/// The table of a server without keys: it knows nobody.
-pub fn no_keys() -> KeyTable {
-    KeyTable::build(&[], Vec::new())
-}
+/// Longest visible part of a key: a prefix of 16 and its label.
+const PREFIX_CHARS_MAX: usize = 23;
 
 /// Decodes `[[keys]]`. All problems are listed, each with its line.
-fn decode_keys(path: &Path, bytes: &[u8], roles: &[RoleRules]) -> Result<Vec<KeyEntry>, Vec<Problem>> {
+pub(super) fn decode_keys(
+    path: &Path,
+    bytes: &[u8],
+    roles: &[RoleRules],
+) -> Result<Vec<KeyEntry>, Vec<Problem>> {
     let mut reading = Reading { path, text: "", roles, problems: Vec::new() };
     let Ok(text) = std::str::from_utf8(bytes) else {
         reading.refuse(None, "is not UTF-8");
@@ -82,6 +62,12 @@ fn decode_keys(path: &Path, bytes: &[u8], roles: &[RoleRules]) -> Result<Vec<Key
     }
 }
 
+/// Whether a key can be called that.
+pub(super) fn is_id(id: &str) -> bool {
+    let plain = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_' | '.');
+    !id.is_empty() && id.len() <= ID_CHARS_MAX && id.chars().all(plain)
+}
+
 /// One pass over a key file.
 struct Reading<'a> {
     path: &'a Path,
@@ -114,10 +100,11 @@ impl Reading<'_> {
                 "id" => id = self.id(at, value),
                 "hash" => mac = self.hash(at, value),
                 "roles" => roles = self.role_bits(at, value),
+                "prefix" => self.prefix(at, value),
                 "expires" => expires_at_s = self.expiry(at, value).unwrap_or(0),
                 other => self.refuse(
                     Some(key.span().start),
-                    &format!("unknown key `{other}`; a key has id, hash, roles and expires"),
+                    &format!("unknown key `{other}`; a key has id, hash, roles, expires and prefix"),
                 ),
             }
         }
@@ -136,8 +123,7 @@ impl Reading<'_> {
 
     fn id(&mut self, at: Option<usize>, value: &DeValue<'_>) -> Option<String> {
         let id = value.as_str().unwrap_or_default();
-        let plain = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_' | '.');
-        if id.is_empty() || id.len() > ID_CHARS_MAX || !id.chars().all(plain) {
+        if !is_id(id) {
             self.refuse(at, "`id` must be 1 to 64 letters, digits, `-`, `_` or `.`");
             return None;
         }
@@ -146,6 +132,16 @@ impl Reading<'_> {
             return None;
         }
         Some(id.to_owned())
+    }
+
+    /// For people: it tells which key is meant.
+    fn prefix(&mut self, at: Option<usize>, value: &DeValue<'_>) {
+        let prefix = value.as_str().unwrap_or_default();
+        let plain = |char: char| char.is_ascii_alphanumeric() || char == '_';
+        // What is longer may be the key itself.
+        if prefix.is_empty() || prefix.len() > PREFIX_CHARS_MAX || !prefix.chars().all(plain) {
+            self.refuse(at, "`prefix` must be the first two parts of the key, such as mrk_9f2c7a");
+        }
     }
 
     fn hash(&mut self, at: Option<usize>, value: &DeValue<'_>) -> Option<[u8; 32]> {
@@ -191,21 +187,17 @@ impl Reading<'_> {
     }
 
     fn refuse_doubles(&mut self, entries: &[Placed]) {
-        let (mut ids, mut macs) = (BTreeSet::new(), BTreeSet::new());
+        let (mut ids, mut macs) = (BTreeMap::new(), BTreeSet::new());
         for (at, entry) in entries {
-            if !ids.insert(&entry.id) {
-                self.refuse(Some(*at), &format!("a second key has the id \"{}\"", entry.id));
+            // While a key is being replaced there are two of its name.
+            if *ids.entry(&entry.id).or_insert(entry.roles) != entry.roles {
+                self.refuse(Some(*at), &format!("a second key has the id \"{}\" and other roles", entry.id));
             }
             if !macs.insert(entry.mac) {
                 self.refuse(Some(*at), &format!("key \"{}\" has the hash of another key", entry.id));
             }
         }
     }
-}
-
-/// The bit of a role by its index; there are at most 64.
-pub fn role_bit(index: usize) -> u64 {
-    u32::try_from(index).ok().and_then(|index| 1_u64.checked_shl(index)).unwrap_or(0)
 }
 
 fn decode_hex(text: &str) -> Option<[u8; 32]> {
@@ -223,36 +215,6 @@ fn decode_hex(text: &str) -> Option<[u8; 32]> {
     Some(mac)
 }
 
-/// A key made here, in clear exactly once.
-pub struct MintedKey {
-    /// `mrk_<6 characters of id>_<43 characters>`.
-    pub token: Zeroizing<String>,
-    /// The table that knows it.
-    pub table: KeyTable,
-    /// Unix seconds.
-    pub expires_at_s: u64,
-}
-
-/// Mints one key under a pepper that nobody keeps. `roles` are its role bits.
-pub fn mint_key(id: &str, roles: u64, expires_at_s: u64) -> Result<MintedKey, Problem> {
-    let random = SystemRandom::new();
-    let fill = |bytes: &mut [u8]| {
-        random.fill(bytes).map_err(|_| {
-            Problem::error("E0353", "the random number generator failed").exit(Exit::Unavailable)
-        })
-    };
-    let (mut pepper, mut secret, mut label) = (Zeroizing::new([0; 32]), Zeroizing::new([0; 32]), [0; 3]);
-    fill(pepper.as_mut_slice())?;
-    fill(secret.as_mut_slice())?;
-    fill(&mut label)?;
-    let label: String = label.iter().map(|byte| format!("{byte:02x}")).collect();
-    let secret = Zeroizing::new(URL_SAFE_NO_PAD.encode(secret.as_slice()));
-    let token = Zeroizing::new(format!("mrk_{label}_{}", secret.as_str()));
-    let mac = KeyTable::mac(pepper.as_slice(), token.as_bytes());
-    let entry = KeyEntry { id: id.into(), mac, roles, expires_at_s };
-    Ok(MintedKey { token, table: KeyTable::build(pepper.as_slice(), vec![entry]), expires_at_s })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -260,9 +222,7 @@ mod tests {
     const HASH: &str = "00112233445566778899aabbccddeeff00112233445566778899AABBCCDDEEFF";
 
     fn roles() -> Vec<RoleRules> {
-        ["reader", "agent"]
-            .map(|name| RoleRules { name: name.to_owned(), allow: Vec::new(), deny: Vec::new() })
-            .to_vec()
+        ["reader", "agent"].map(|name| RoleRules { name: name.to_owned(), ..RoleRules::default() }).to_vec()
     }
 
     fn decode(text: &str) -> Result<Vec<KeyEntry>, Vec<String>> {
@@ -319,6 +279,10 @@ mod tests {
                 "keys.toml:5: `expires` must be",
             ),
             (key("\"a\"", &hash, "roles = [\"agent\"]\nnote = \"x\""), "keys.toml:5: unknown key `note`"),
+            (
+                key("\"a\"", &hash, "roles = [\"agent\"]\nprefix = \"mrk_secret_and_all_that_follows\""),
+                "keys.toml:5: `prefix` must be",
+            ),
         ];
         for (text, expect) in &table {
             let problems = decode(text).err().unwrap_or_default();
@@ -332,15 +296,11 @@ mod tests {
     fn lists_all_mistakes_of_a_file() {
         let good = format!("[[keys]]\nid = \"a\"\nhash = \"{HASH}\"\nroles = [\"agent\"]\n");
         let bad = "[[keys]]\nid = \"\"\nhash = \"\"\nroles = [\"x\", \"y\"]\n";
-        assert_eq!(decode(&format!("{good}{good}{bad}")).err().map(|problems| problems.len()), Some(6));
-    }
-
-    #[test]
-    fn mints_keys_that_differ_and_have_their_form() {
-        let (first, second) = (mint_key("dev", 1, 9).unwrap(), mint_key("dev", 1, 9).unwrap());
-        assert_ne!(*first.token, *second.token);
-        let parts: Vec<_> = first.token.splitn(3, '_').collect();
-        assert_eq!((parts[0], parts[1].len(), parts[2].len()), ("mrk", 6, 43));
-        assert!(parts[1].chars().all(|char| char.is_ascii_hexdigit()));
+        assert_eq!(decode(&format!("{good}{good}{bad}")).err().map(|problems| problems.len()), Some(5));
+        let other = HASH.replace('0', "1");
+        let second = format!("[[keys]]\nid = \"a\"\nhash = \"{other}\"\nroles = [\"agent\"]\n");
+        assert_eq!(decode(&format!("{good}{second}")).unwrap().len(), 2);
+        let other_roles = decode(&format!("{good}{}", second.replace("agent", "reader"))).err().unwrap();
+        assert_eq!(other_roles, ["keys.toml:5: a second key has the id \"a\" and other roles"]);
     }
 }

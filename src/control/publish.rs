@@ -186,14 +186,15 @@ pub fn renew_identities(
         kept.push(part.to_owned());
         problems.extend(found);
     };
-    let keys = match config.api_key.as_ref().map(|settings| load_keys(settings, &config.roles, &config.grants)) {
-        Some(Ok(keys)) => Arc::new(keys),
-        Some(Err(found)) => {
-            keep("auth.api_key", found);
-            running.keys.clone()
-        }
-        None => running.keys.clone(),
-    };
+    let keys =
+        match config.api_key.as_ref().map(|settings| load_keys(settings, &config.roles, &config.grants)) {
+            Some(Ok(keys)) => Arc::new(keys),
+            Some(Err(found)) => {
+                keep("auth.api_key", found);
+                running.keys.clone()
+            }
+            None => running.keys.clone(),
+        };
     let tokens = key_sets.load(config).unwrap_or_else(|found| {
         keep("auth.jwt", found);
         running.tokens.clone()
@@ -268,7 +269,13 @@ pub fn build_listeners(config: &Config, tls: &[TlsMaterial], hsts: Hsts) -> Vec<
     let built = config.listeners.iter().map(|listener| {
         let mut built = build_listener(listener, tls, key_header, hsts);
         built.resource = listener.resource.as_ref().map(|url| {
-            Arc::new(metadata::build(url, &listener.path, &config.issuers, &config.grants, &built.header_block))
+            Arc::new(metadata::build(
+                url,
+                &listener.path,
+                &config.issuers,
+                &config.grants,
+                &built.header_block,
+            ))
         });
         Arc::new(built)
     });

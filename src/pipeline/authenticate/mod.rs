@@ -244,11 +244,10 @@ impl Identities {
     }
 
     fn bearer(&self, bearer: Bearer, certificate: Option<Arc<ClientCertificate>>) -> Principal {
-        let Bearer { id, subject, expires_at_s, roles, scopes, claims, origin } = bearer;
-        // Where several issuers give names, a name alone says nobody.
-        let name = if self.tokens.list().len() == 1 { subject.as_str() } else { &*id };
+        let Bearer { id, expires_at_s, roles, scopes, claims, origin } = bearer;
         let (roles, scopes_named) = (roles.iter().map(String::as_str), scopes.iter().map(String::as_str));
-        let roles = self.grants.roles_of(name, roles, scopes_named);
+        // By the whole name: another issuer may call somebody else the same.
+        let roles = self.grants.roles_of(&id, roles, scopes_named);
         let facts = Facts { claims, scopes, origin: Some(origin), certificate, ..Facts::of(Method::Jwt) };
         Principal { id, roles, expires_at_s, facts: Arc::new(facts) }
     }

@@ -76,11 +76,11 @@ enum Command {
     /// Check a configuration: syntax, references, files and secrets
     #[command(after_long_help = EXIT_CODES)]
     Validate(Validate),
-    /// Mint, inspect and revoke tokens
-    Token(Token),
     /// Make, list, revoke and replace API keys
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Mint, inspect and revoke tokens
+    Token(Token),
     /// Print the JSON Schema or the reference of mcpring.toml
     Schema(Schema),
     /// Print the version
@@ -194,8 +194,8 @@ pub fn run(product: Product) -> ExitCode {
         Command::Stdio(stdio) => serve_client(stdio, product),
         Command::Dev(dev) => develop(dev, product),
         Command::Validate(validate) => check_configuration(&validate, &product),
-        Command::Token(token) => command::run(token),
         Command::Key(command) => keys::run(command),
+        Command::Token(token) => command::run(token),
         Command::Schema(schema) => print(&match schema.format {
             SchemaFormat::Json => format!("{:#}\n", config::schema()),
             SchemaFormat::Markdown => config::markdown(),

@@ -136,10 +136,10 @@ pub struct Limits {
     pub task_ttl: Duration,
     /// Entries of one page of a list.
     pub page_size: usize,
-    /// Verified tokens that each shard remembers.
-    pub tokens_max: usize,
     /// When an address that shows credentials which do not hold is slowed and blocked.
     pub failures: FailureRules,
+    /// Verified tokens that each shard remembers.
+    pub tokens_max: usize,
 }
 
 /// What happens to a reader whose stream has dropped messages before it fetched them.

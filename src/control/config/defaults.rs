@@ -82,9 +82,9 @@ impl Default for Limits {
 impl Default for Auth {
     fn default() -> Self {
         Self {
+            api_key: None,
             jwt: BTreeMap::new(),
             revocations_file: None,
-            api_key: None,
             mtls: None,
             max_failures: 20,
             failure_window: Time::from_secs(600),

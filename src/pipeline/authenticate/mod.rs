@@ -76,10 +76,10 @@ pub struct Facts {
     pub claims: Value,
     /// The scopes of its token.
     pub scopes: Vec<String>,
-    /// Where its token came from.
-    pub origin: Option<Origin>,
     /// The HMAC of its API key.
     pub key: Option<[u8; 32]>,
+    /// Where its token came from.
+    pub origin: Option<Origin>,
     /// The certificate that its connection was opened with.
     pub certificate: Option<Arc<ClientCertificate>>,
 }
@@ -87,7 +87,7 @@ pub struct Facts {
 impl Facts {
     /// Nothing beyond the method.
     pub fn of(method: Method) -> Self {
-        Self { method, claims: Value::Null, scopes: Vec::new(), origin: None, key: None, certificate: None }
+        Self { method, claims: Value::Null, scopes: Vec::new(), key: None, origin: None, certificate: None }
     }
 }
 
@@ -104,13 +104,13 @@ pub enum Unknown {
     NoSuchKey,
     /// The key's time is over.
     Expired,
-    /// A token with a flaw.
-    Token(Flaw),
     /// Its address has shown too many that do not hold; this one was not looked at.
     HeldOff {
         /// Until one is looked at again.
         retry_after_ms: u64,
     },
+    /// A token with a flaw.
+    Token(Flaw),
 }
 
 impl Unknown {
@@ -122,8 +122,8 @@ impl Unknown {
             Self::Malformed => "credential_malformed",
             Self::NoSuchKey => "credential_unknown",
             Self::Expired => "credential_expired",
-            Self::Token(flaw) => flaw.reason(),
             Self::HeldOff { .. } => "address_held_off",
+            Self::Token(flaw) => flaw.reason(),
         }
     }
 

@@ -54,6 +54,7 @@ fn listener() -> Listener {
         methods: Vec::new(),
         key_header: String::new(),
         header_block: bytes::Bytes::new(),
+        resource: None,
     }
 }
 

@@ -208,11 +208,13 @@ impl Connection {
         turn.count(Count::AuthenticateRefused);
         let exchange = self.channel.as_ref().map(|channel| channel.exchange);
         if let Some(exchange) = exchange {
-            let mut refusal = why.refusal();
-            let is_nobodys = matches!(refusal, Refusal::Unauthenticated | Refusal::CredentialRefused);
-            if is_nobodys && exchange.carriage.begins_nameless() {
-                refusal = Refusal::UnauthenticatedMessage;
-            }
+            let refusal = if let Unknown::HeldOff { retry_after_ms } = why {
+                Refusal::HeldOff { retry_after_ms }
+            } else if exchange.carriage.begins_nameless() {
+                Refusal::UnauthenticatedMessage
+            } else {
+                Refusal::Unauthenticated
+            };
             let row = if let Some(id) = answerable(root) {
                 respond::refuse(turn, listener, exchange, &refusal, id)
             } else {

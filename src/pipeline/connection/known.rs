@@ -3,12 +3,11 @@
 //! Never: a credential looked at while its address is held off, unless this very connection was let in with it before.
 //! Next: `pipeline/failing.rs`, the table.
 
-use super::Connection;
-use crate::pipeline::authenticate::{Memory, Method, Principal, Unknown, identify};
+use super::{Connection, memory};
+use crate::pipeline::authenticate::{Method, Principal, Unknown, identify};
 use crate::pipeline::event::Count;
 use crate::pipeline::failing::Noted;
 use crate::pipeline::peer::Peer;
-use crate::pipeline::respond::Refusal;
 use crate::pipeline::snapshot::Listener;
 use crate::pipeline::turn::Turn;
 
@@ -37,14 +36,11 @@ impl Connection {
             turn.count(Count::AuthenticateHeldOff);
             return Err(Unknown::HeldOff { retry_after_ms: held_s.saturating_mul(1000) });
         }
-        let memory = Memory {
-            remembered: &mut self.remembered,
-            tokens: &mut turn.work.tokens,
-            certificate: self.client.as_ref().map(|client| client.certificate()),
-        };
+        let certificate = self.client.as_ref().map(|client| client.certificate());
+        let memory = memory(&mut self.remembered, certificate, turn.work);
         let known = identify(snapshot, listener, shown, now, memory);
-        let failing = &turn.work.failing;
         let Some(address) = address else { return known };
+        let failing = &turn.work.failing;
         match &known {
             Ok(principal) if principal.facts.method == Method::Anonymous => {}
             Ok(_) => failing.forgive(address, now_s),
@@ -54,17 +50,5 @@ impl Connection {
             },
         }
         known
-    }
-}
-
-impl Unknown {
-    /// What the peer is told.
-    pub(super) fn refusal(self) -> Refusal<'static> {
-        match self {
-            Self::HeldOff { retry_after_ms } => Refusal::HeldOff { retry_after_ms },
-            Self::Missing => Refusal::Unauthenticated,
-            Self::Ambiguous => Refusal::CredentialMalformed,
-            Self::Malformed | Self::NoSuchKey | Self::Expired | Self::Token(_) => Refusal::CredentialRefused,
-        }
     }
 }

@@ -22,7 +22,8 @@ mod timing;
 
 use std::sync::Arc;
 
-use super::authenticate::Remembered;
+use super::authenticate::certificate::ClientCertificate;
+use super::authenticate::{Memory, Remembered};
 use super::event::{Count, Outcome, Record, Stage};
 use super::framing::Framing;
 use super::framing::messages::Messages;
@@ -30,7 +31,7 @@ use super::peer::Peer;
 use super::respond::Exchange;
 use super::snapshot::{Listener, Security, Snapshot};
 use super::tls::{Tls, TlsFault};
-use super::turn::Turn;
+use super::turn::{Turn, Workspace};
 use crate::wire::http::head::HeadScan;
 use crate::wire::json::PADDING;
 
@@ -73,6 +74,15 @@ enum Life {
 enum Drain {
     Serving,
     Draining,
+}
+
+/// What a caller may be known by beside its credential.
+fn memory<'m>(
+    remembered: &'m mut Remembered,
+    certificate: Option<&'m Arc<ClientCertificate>>,
+    work: &'m mut Workspace,
+) -> Memory<'m> {
+    Memory { remembered, tokens: &mut work.tokens, certificate }
 }
 
 /// One connection.

@@ -246,7 +246,7 @@ impl Connection {
             Some(Err(why)) => {
                 turn.count(Count::AuthenticateRefused);
                 let known = Known { detail: Some(Unknown::reason(why)), ..Known::default() };
-                Err((why.refusal(), known))
+                Err((why.into(), known))
             }
         }
     }
@@ -395,7 +395,7 @@ impl Connection {
     ) {
         turn.count(Count::AuthenticateRefused);
         self.framing = Framing::Head(HeadScan::default());
-        let row = respond::refuse(turn, listener, exchange, &why.refusal(), None);
+        let row = respond::refuse(turn, listener, exchange, &why.into(), None);
         self.note(turn, listener, row, Known { detail: Some(why.reason()), ..Known::default() });
         self.answered(exchange, turn);
     }

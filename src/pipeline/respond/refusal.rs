@@ -3,6 +3,7 @@
 //! Next: `mod.rs`, which writes it.
 
 use super::{Challenge, Extra};
+use crate::pipeline::authenticate::Unknown;
 use crate::pipeline::event::Stage;
 use crate::tools::Capability;
 use crate::wire::http::chunked::ChunkedError;
@@ -136,6 +137,19 @@ pub enum Refusal<'r> {
     TimedOut,
     /// Our fault.
     Internal,
+}
+
+impl From<Unknown> for Refusal<'_> {
+    fn from(why: Unknown) -> Self {
+        match why {
+            Unknown::Missing => Self::Unauthenticated,
+            Unknown::Ambiguous => Self::CredentialMalformed,
+            Unknown::HeldOff { retry_after_ms } => Self::HeldOff { retry_after_ms },
+            Unknown::Malformed | Unknown::NoSuchKey | Unknown::Expired | Unknown::Token(_) => {
+                Self::CredentialRefused
+            }
+        }
+    }
 }
 
 /// Who speaks of no version is taken for a client of before 2026-07-28, which may not be what was meant.

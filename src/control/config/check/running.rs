@@ -41,9 +41,9 @@ pub(in super::super) fn limits_of(raw: &raw::Limits, mcp: &raw::Mcp, failures: F
         tasks_max: count(mcp.max_tasks),
         task_ttl: mcp.task_ttl.0,
         page_size: count(mcp.page_size),
+        failures,
         // `[auth.jwt.*]` says how many.
         tokens_max: 0,
-        failures,
     }
 }
 

@@ -22,7 +22,7 @@ pub fn build(
     header_block: &[u8],
 ) -> Resource {
     let ResourceUrl { origin, path: public_path } = url;
-    let scopes: Vec<&str> = grants.scopes.keys().map(String::as_str).collect();
+    let scopes: Vec<String> = grants.scopes.keys().cloned().collect();
     let mut metadata = json!({
         "resource": format!("{origin}{public_path}"),
         "authorization_servers": issuers.iter().map(|issuer| issuer.rules.issuer.as_str()).collect::<Vec<_>>(),
@@ -41,9 +41,10 @@ pub fn build(
     }
     Resource {
         paths,
-        url: format!("{origin}{WELL_KNOWN}{public_path}"),
+        // It goes into a quoted string of a header.
+        url: format!("{origin}{WELL_KNOWN}{public_path}").replace('"', "%22").replace('\\', "%5C"),
         metadata: metadata.to_string().into(),
-        scopes: scopes.join(" "),
+        scopes,
         header_block: public_block(header_block),
     }
 }

@@ -16,3 +16,5 @@ mod limits;
 mod pipes;
 #[cfg(test)]
 mod websocket;
+#[cfg(test)]
+mod policy;

@@ -4,6 +4,7 @@
 //! Next: `pipeline/failing.rs`, the table.
 
 use super::{Connection, memory};
+use crate::pipeline::authenticate::tokens::Flaw;
 use crate::pipeline::authenticate::{Method, Principal, Unknown, identify};
 use crate::pipeline::event::Count;
 use crate::pipeline::failing::Noted;
@@ -44,11 +45,24 @@ impl Connection {
         match &known {
             Ok(principal) if principal.facts.method == Method::Anonymous => {}
             Ok(_) => failing.forgive(address, now_s),
+            Err(why) if !is_guess(*why) => {}
             Err(_) => match failing.note(address, rules, now_s) {
                 Noted::Counted => {}
                 Noted::Blocked => turn.count(Count::AuthenticateBlocked),
             },
         }
         known
+    }
+}
+
+/// Whether it may be a guess. What held once and has run out is none, and of a token whose key is not known here yet
+/// nobody can say: an issuer that changes its keys must not have the addresses of its clients blocked.
+fn is_guess(why: Unknown) -> bool {
+    match why {
+        Unknown::Missing | Unknown::Expired | Unknown::HeldOff { .. } => false,
+        Unknown::Token(flaw) => {
+            !matches!(flaw, Flaw::Expired | Flaw::TooOld | Flaw::NotYet | Flaw::NoSuchKey)
+        }
+        Unknown::Ambiguous | Unknown::Malformed | Unknown::NoSuchKey => true,
     }
 }

@@ -66,6 +66,9 @@ fn every_mistake_has_a_report() {
         let found = problems(&text(), &[set]);
         assert!(found.iter().any(|problem| problem.code() == code), "{set}: {found}");
     }
+    let issuer = "[auth.jwt.cert]\nissuer = \"https://a.example.com\"\njwks_file = \"jwks.json\"\n[native]";
+    let reserved = problems(&text().replace("[native]", issuer), &[]);
+    assert!(reserved.iter().any(|problem| problem.code() == "E0209"), "{reserved}");
     let missing = problems(&text().replace("ca_file = \"clients-ca.crt\"\n", ""), &[]);
     assert!(missing.iter().any(|problem| problem.code() == "E0105"), "{missing}");
 }

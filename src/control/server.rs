@@ -238,7 +238,7 @@ impl Server {
         }
         // A mailbox that is full has room the next time.
         if self.keys_untold {
-            match follow_keys(&self.snapshot, &self.roles, &self.kept.key_sets) {
+            match follow_keys(&self.snapshot, &self.config.roles, &self.kept.key_sets) {
                 Ok(snapshot) if self.fleet.publish(&snapshot, Vec::new(), &[]).is_ok() => {
                     self.materials.identities = Arc::clone(&snapshot.identities);
                     (self.snapshot, self.keys_untold) = (snapshot, false);

@@ -28,8 +28,8 @@ pub fn build(
         "authorization_servers": issuers.iter().map(|issuer| issuer.rules.issuer.as_str()).collect::<Vec<_>>(),
         "bearer_methods_supported": ["header"],
     });
-    if !scopes.is_empty() {
-        metadata["scopes_supported"] = scopes.clone().into();
+    if let Some(members) = metadata.as_object_mut().filter(|_| !scopes.is_empty()) {
+        members.insert("scopes_supported".to_owned(), scopes.clone().into());
     }
     // RFC 9728 3.1: between the host and the path. Clients that look at the host alone find it too.
     let mut paths = vec![WELL_KNOWN.to_owned()];

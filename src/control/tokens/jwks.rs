@@ -124,7 +124,8 @@ impl Known {
         // While nobody answers, strange tokens do not make it ask more often.
         let may_want = self.failures == 0
             && self.asked.is_none_or(|asked| now.saturating_duration_since(asked) >= WANTED_PAUSE);
-        if !is_time && !(may_want && self.wanted.take()) {
+        let is_wanted = may_want && self.wanted.take();
+        if !is_time && !is_wanted {
             return None;
         }
         (self.is_asking, self.asked) = (true, Some(now));

@@ -45,7 +45,7 @@ certificates = [{ cert_file = "localhost.crt", key_file = "localhost.key" }]
 [tls.main.client_auth]
 mode = "required"
 ca_file = "clients-ca.crt"
-allowed_names = ["spiffe://example.com/agent/*", "*.agents.example.com", "robot"]
+allowed_names = ["spiffe://example.com/agent/*", "*.agents.example.com", "cn:robot"]
 max_client_certificate_age = "72h"
 LISTS
 
@@ -58,7 +58,7 @@ name = "*.agents.example.com"
 roles = ["all"]
 
 [[auth.mtls.roles_from]]
-name = "robot"
+name = "cn:robot"
 roles = ["all"]
 
 [roles.all]

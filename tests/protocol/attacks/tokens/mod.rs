@@ -71,10 +71,13 @@ fn refuses_every_forged_token_for_what_is_wrong_with_it_and_tells_nobody() {
     let snapshot = world.snapshot();
     let mut desk = Desk::new(snapshot.clone());
     let mut cases = headers::algorithms(world);
-    cases.extend(headers::headers(world));
+    cases.extend(headers::names(world));
+    cases.extend(headers::own_keys());
+    cases.extend(headers::kinds(world));
     cases.extend(forms::forms(world));
     cases.extend(forms::signatures(world));
     cases.extend(contents::contents(world));
+    cases.extend(contents::occasions(world));
     assert!(cases.len() >= 60, "{}", cases.len());
     let mut told: Option<Vec<u8>> = None;
     for (name, token, flaw) in &cases {

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::fixture::issuer::encode;
+use crate::issuer::encode;
 
 /// Tokens that are well signed and of another issuer, for somebody else, or nobody's.
 pub(super) fn contents(world: &World) -> Vec<Case> {

@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::fixture::issuer::{Pair, token_of};
+use crate::issuer::{Pair, token_of};
 
 /// Tokens that are cut, padded, too long, or that say a thing twice.
 pub(super) fn forms(world: &World) -> Vec<Case> {
@@ -164,9 +164,9 @@ fn changed(world: &World) -> Vec<Case> {
 fn der(raw: &[u8]) -> Vec<u8> {
     let integer = |half: &[u8]| {
         let padded = if half[0] >= 0x80 { [&[0], half].concat() } else { half.to_vec() };
-        [&[2, padded.len() as u8], padded.as_slice()].concat()
+        [&[2, u8::try_from(padded.len()).unwrap()], padded.as_slice()].concat()
     };
     let (r, s) = raw.split_at(raw.len() / 2);
     let both = [integer(r), integer(s)].concat();
-    [&[0x30, both.len() as u8], both.as_slice()].concat()
+    [&[0x30, u8::try_from(both.len()).unwrap()], both.as_slice()].concat()
 }

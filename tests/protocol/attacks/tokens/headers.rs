@@ -2,10 +2,10 @@
 //! Next: `forms`.
 
 use aws_lc_rs::hmac;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::*;
-use crate::fixture::issuer::{encode, token_of};
+use crate::issuer::{encode, token_of};
 
 /// Algorithms that are none, or not the key's.
 pub(super) fn algorithms(world: &World) -> Vec<Case> {

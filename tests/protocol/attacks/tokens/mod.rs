@@ -14,10 +14,8 @@ use mcpring::pipeline::authenticate::tokens::revoked::{Revocations, Revoked};
 use mcpring::pipeline::snapshot::{Security, Snapshot};
 use serde_json::{Value, json};
 
-use crate::fixture::issuer::{
-    AUDIENCE, ISSUER, NOW_S, TestIssuer, accept, claims, claims_with, issuer, key_set,
-};
 use crate::fixture::{Desk, answers, post, snapshot_with};
+use crate::issuer::{AUDIENCE, ISSUER, NOW_S, TestIssuer, accept, claims, claims_with, issuer, key_set};
 
 const OTHER: &str = "https://other.example.com";
 

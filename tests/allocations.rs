@@ -5,6 +5,8 @@
 
 #[path = "fixture/mod.rs"]
 pub mod fixture;
+#[path = "fixture/issuer.rs"]
+pub mod issuer;
 #[path = "fixture/secure.rs"]
 pub mod secure;
 #[path = "allocations/alone.rs"]
@@ -27,9 +29,9 @@ use mcpring::wire::mcp::Revision;
 
 use alone::Alone;
 use fixture::carried::{CUTS, Cut, carrying, echo_alone};
-use fixture::issuer::{ISSUER, TestIssuer, accept, claims_with, issuer as accepted, key_set};
 use fixture::messages::in_chunks;
 use fixture::{Desk, KEY, answers, echo, post, rate, snapshot_with};
+use issuer::{ISSUER, TestIssuer, accept, claims_with, issuer as accepted, key_set};
 use secure::{Authority, Client};
 
 /// Requests that are counted in each case, after as many as fill the caches.

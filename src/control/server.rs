@@ -9,27 +9,27 @@ use std::time::Instant;
 
 use super::certs::warm;
 use super::config::checked::{Config, Runtime};
-use super::inherited::Passed;
+use super::headers::Hsts;
 use super::log::line::Entry;
 use super::log::{Logger, decode_filter};
 use super::moment;
 use super::offer::{Changed, Offer};
 use super::problem::{Exit, Problem};
 use super::publish::{
-    CertificateFact, Hsts, Kept, Materials, build_listeners, build_snapshot, facts, follow_keys,
-    follow_offer, load_materials,
+    CertificateFact, Kept, Materials, build_listeners, build_snapshot, facts, follow_keys, follow_offer,
+    load_materials,
 };
-use super::reload::{Fate, Plan, Slot, SlotState, plan};
-use super::start;
+use super::reload::{Fate, Plan, Slot, SlotState, place, plan};
+use super::start::{self, Opened, open};
 use tracing::Level;
 
 use crate::pipeline::event::Count;
 use crate::pipeline::hub::listen::Change;
-use crate::pipeline::snapshot::{Admission, Listener, Snapshot};
+use crate::pipeline::snapshot::Snapshot;
 use crate::shard::address::Address;
 use crate::shard::driver::Driver;
 use crate::shard::fleet::{Fleet, MailboxFull, Socket};
-use crate::shard::listen::{Listening, SocketFile};
+use crate::shard::listen::SocketFile;
 
 /// Everything that can fail before the first shard runs, done.
 pub struct Prepared {
@@ -340,64 +340,6 @@ fn added(plan: &Plan) -> Vec<(usize, usize)> {
     numbered.filter(|(_, (_, fate))| *fate == Fate::Added).map(|(index, (slot, _))| (index, *slot)).collect()
 }
 
-/// Sockets by slot, and where they accept.
-#[derive(Default)]
-struct Opened {
-    addresses: Vec<Address>,
-    sockets: Vec<(usize, Vec<Listening>)>,
-    files: BTreeMap<usize, SocketFile>,
-}
-
-/// Opens the listeners named by configuration index, or none of them.
-fn open(
-    config: &Config,
-    wanted: &[(usize, usize)],
-    passed: &Passed,
-    shards: usize,
-) -> Result<Opened, Vec<Problem>> {
-    let (mut opened, mut problems) = (Opened::default(), Vec::new());
-    for &(index, slot) in wanted {
-        let Some(listener) = config.listeners.get(index) else { continue };
-        match start::bind(listener, passed, shards) {
-            Ok(bound) => {
-                opened.addresses.extend(bound.first().map(|bound| bound.address.clone()));
-                for bound in bound {
-                    opened.sockets.push((slot, bound.sockets));
-                    opened.files.extend(bound.file.map(|file| (slot, file)));
-                }
-            }
-            Err(problem) => problems.push(problem),
-        }
-    }
-    if problems.is_empty() { Ok(opened) } else { Err(problems) }
-}
-
-/// The listeners of the next snapshot: the running ones with the new ones in their places. A listener that is gone
-/// keeps its entry for the connections it still has.
-fn place(running: &[Arc<Listener>], plan: &Plan, built: &[Arc<Listener>]) -> Vec<Arc<Listener>> {
-    let mut listeners = running.to_vec();
-    for (&(index, _), listener) in plan.placed.iter().zip(built) {
-        match listeners.get_mut(index) {
-            Some(place) => *place = Arc::clone(listener),
-            None => listeners.push(Arc::clone(listener)),
-        }
-    }
-    for &(index, new) in &plan.followed {
-        if let (Some(place), Some(listener)) = (listeners.get_mut(index), built.get(new)) {
-            *place = Arc::clone(listener);
-        }
-    }
-    // Whoever came without a name to a listener that is gone may not stay for ever.
-    for &index in &plan.closed {
-        if let Some(place) = listeners.get_mut(index)
-            && place.admission == Admission::AnonymousAllowed
-        {
-            *place = Arc::new(Listener { admission: Admission::Authenticated, ..Listener::clone(place) });
-        }
-    }
-    listeners
-}
-
 fn bound_connections(config: &mut Config, usable: u64) -> Option<Problem> {
     let (bounded, warning) = start::bound_connections(config.limits.connections_max, usable);
     config.limits.connections_max = bounded;
@@ -413,6 +355,7 @@ mod tests {
     use super::super::keys::no_keys;
     use super::*;
     use crate::pipeline::authenticate::Identities;
+    use crate::pipeline::snapshot::Admission;
     use crate::tools::{Catalog, Registry};
 
     /// A development configuration without TLS, with these listeners: a name and an address each.

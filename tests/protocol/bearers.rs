@@ -11,10 +11,8 @@ use mcpring::pipeline::authenticate::tokens::{Flaw, Issuers};
 use mcpring::pipeline::snapshot::{Listener, Resource, Security, Snapshot};
 use serde_json::{Value, json};
 
-use crate::fixture::issuer::{
-    ISSUER, NOW_S, Pair, TestIssuer, accept, claims, claims_with, encode, issuer, key_set,
-};
 use crate::fixture::{Answer, Desk, KEY, answers, echo, modern, snapshot_with};
+use crate::issuer::{ISSUER, NOW_S, Pair, TestIssuer, accept, claims, claims_with, encode, issuer, key_set};
 
 fn snapshot(signer: &TestIssuer, revoked: &[Revoked], change: impl FnOnce(&mut Snapshot)) -> Arc<Snapshot> {
     snapshot_with(Security::Plain, |snapshot| {
@@ -103,7 +101,7 @@ fn a_stream_and_a_request_end_with_what_is_taken_back() {
         desk.reload(snapshot(&signer, &[Revoked::Token("other".into())], |snapshot| snapshot.generation = 2));
         assert!(!desk.pass(&mut reader, 0).ends_with(b"0\r\n\r\n"), "{revoked:?}");
         assert_eq!(answers(&desk.feed(&mut open, &call))[0].status, 200);
-        desk.reload(snapshot(&signer, &[revoked.clone()], |snapshot| snapshot.generation = 3));
+        desk.reload(snapshot(&signer, std::slice::from_ref(&revoked), |snapshot| snapshot.generation = 3));
         assert!(desk.pass(&mut reader, 0).ends_with(b"0\r\n\r\n"), "{revoked:?}");
         assert_eq!(answers(&desk.feed(&mut open, &call))[0].status, 401, "{revoked:?}");
     }
@@ -280,9 +278,10 @@ fn the_metadata_is_there_for_everybody_and_says_nothing_else() {
 fn a_key_set_yields_public_keys_with_one_algorithm_each() {
     let pair = |algorithm| Pair::generate(algorithm).public("a", algorithm);
     let with = |mut key: Value, name: &str, value: Value| {
-        match value {
-            Value::Null => drop(key.as_object_mut().and_then(|key| key.remove(name))),
-            value => key[name] = value,
+        let members = key.as_object_mut().unwrap();
+        members.remove(name);
+        if !value.is_null() {
+            members.insert(name.to_owned(), value);
         }
         key
     };
@@ -324,7 +323,7 @@ fn a_key_set_yields_public_keys_with_one_algorithm_each() {
         json!("key"),
         json!({}),
     ] {
-        assert_eq!(decode(&[wrong.clone()]), Err(KeySetError::NoKey), "{wrong}");
+        assert_eq!(decode(std::slice::from_ref(&wrong)), Err(KeySetError::NoKey), "{wrong}");
         // One that can not be used takes no other with it.
         assert_eq!(decode(&[wrong.clone(), ed.clone()]), Ok(vec![Algorithm::EdDsa]), "{wrong}");
     }

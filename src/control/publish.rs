@@ -11,8 +11,6 @@ use super::certs::load::{Identity, load_identity};
 use super::certs::staple::Staples;
 use super::certs::{Ticketing, TlsMaterial, build_server_config};
 use super::config::checked::{self, Config, ListenerSecurity, TlsProfile};
-use super::config::guests;
-use super::fetch::Fetcher;
 use super::headers::{Hsts, encode_header_block};
 use super::inherited::Passed;
 use super::keys::{load_keys, no_keys, role_bit};
@@ -22,7 +20,6 @@ use super::offer::Offer;
 use super::problem::{Exit, Problem};
 use super::tokens::KeySets;
 use crate::pipeline::authenticate::Identities;
-use crate::pipeline::authenticate::certificate::inquiry::Ocsp;
 use crate::pipeline::authenticate::keys::KeyTable;
 use crate::pipeline::authenticate::tokens::Issuers;
 use crate::pipeline::authorize::{Policy, RoleRules, RuleError, Shows};
@@ -122,7 +119,7 @@ pub fn load_profile(profile: &TlsProfile, kept: &mut Kept, now_s: i64) -> Result
             Err(found) => problems.extend(found),
         }
     }
-    let ocsp = desk(profile, kept).unwrap_or_else(|problem| {
+    let ocsp = Asker::desk_of(profile, &mut kept.asker).unwrap_or_else(|problem| {
         problems.push(problem);
         None
     });
@@ -138,22 +135,6 @@ pub fn load_profile(profile: &TlsProfile, kept: &mut Kept, now_s: i64) -> Result
             Err(problems)
         }
     }
-}
-
-/// Whom the judge of a profile asks about certificates.
-fn desk(profile: &TlsProfile, kept: &mut Kept) -> Result<Option<Arc<dyn Ocsp>>, Problem> {
-    let Some(settings) = profile.client_auth.as_ref().map(|auth| &auth.ocsp) else { return Ok(None) };
-    if *settings == guests::Ocsp::Off {
-        return Ok(None);
-    }
-    if kept.asker.is_none() {
-        let asker = Asker::start(&Fetcher::build(None)?);
-        kept.asker = Some(asker.map_err(|error| {
-            let what = format!("cannot start the threads that ask about certificates: {error}");
-            Problem::error("E0325", what).exit(Exit::Unavailable)
-        })?);
-    }
-    Ok(kept.asker.as_ref().and_then(|asker| asker.desk(settings)))
 }
 
 /// Everybody who may be known. All problems are listed.

@@ -165,7 +165,6 @@ sqpoll = false
 [listeners.https]
 kind = "http"
 address = "127.0.0.1:8443"
-auth = ["api_key"]
 auth_required = false
 cors = "browser"
 headers = "classic"

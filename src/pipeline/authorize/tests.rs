@@ -52,7 +52,6 @@ fn listener() -> Listener {
         origins: Vec::new(),
         admission: Admission::Authenticated,
         methods: Vec::new(),
-        judge: None,
         key_header: String::new(),
         header_block: bytes::Bytes::new(),
         resource: None,

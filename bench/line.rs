@@ -13,7 +13,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use mcpring::pipeline::admit::{Buckets, Payer};
-use mcpring::pipeline::authenticate::{Facts, Method, Principal, Remembered, authenticate};
+use mcpring::pipeline::authenticate::tokens::cache::TokenCache;
+use mcpring::pipeline::authenticate::{Facts, Memory, Method, Principal, Remembered, authenticate};
 use mcpring::pipeline::authorize::{Asker, Judge, Occasion, Policy, Target, authorize};
 use mcpring::pipeline::connection::Connection;
 use mcpring::pipeline::dispatch::{Dispatched, Visitor, dispatch};
@@ -185,10 +186,11 @@ pub fn authenticate_unknown() -> Ready {
 fn authentication(request: Vec<u8>, is_known: bool) -> Ready {
     let desk = Desk::new(snapshot());
     let (head, _) = halves(request);
-    let mut remembered = Remembered::default();
+    let (mut remembered, mut tokens) = (Remembered::default(), TokenCache::default());
     ready(move || {
         let listener = listener(&desk.snapshot);
-        let who = authenticate(&desk.snapshot, listener, black_box(&head), None, desk.now, &mut remembered);
+        let memory = Memory { remembered: &mut remembered, tokens: &mut tokens, certificate: None };
+        let who = authenticate(&desk.snapshot, listener, black_box(&head), desk.now, memory);
         assert_eq!(black_box(&who).is_ok(), is_known);
     })
 }
@@ -324,7 +326,7 @@ pub fn dispatching() -> Ready {
     let mut desk = Desk::new(snapshot());
     let principal = operator();
     let request = understood(&desk.snapshot, &principal);
-    let judge = judge(&desk.snapshot, &principal, &request);
+    let judge = policed(&desk.snapshot, &principal, &request);
     let target =
         authorize(&judge, &desk.snapshot.registry, &request).expect("the operator may do everything");
     let connection = desk.connect();

@@ -5,6 +5,8 @@
 
 #[path = "fixture/mod.rs"]
 pub mod fixture;
+#[path = "fixture/issuer.rs"]
+pub mod issuer;
 #[path = "fixture/secure.rs"]
 pub mod secure;
 #[path = "allocations/alone.rs"]
@@ -16,6 +18,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use mcpring::pipeline::admit::RateKey;
+use mcpring::pipeline::authenticate::tokens::keys::Algorithm;
+use mcpring::pipeline::authenticate::tokens::revoked::Revocations;
 use mcpring::pipeline::connection::Connection;
 use mcpring::pipeline::event::Count;
 use mcpring::pipeline::snapshot::{Security, Snapshot};
@@ -27,6 +31,7 @@ use alone::Alone;
 use fixture::carried::{CUTS, Cut, carrying, echo_alone};
 use fixture::messages::in_chunks;
 use fixture::{Desk, KEY, answers, echo, post, rate, snapshot_with};
+use issuer::{ISSUER, TestIssuer, accept, claims_with, issuer as accepted, key_set};
 use secure::{Authority, Client};
 
 /// Requests that are counted in each case, after as many as fill the caches.
@@ -336,6 +341,7 @@ fn report_calls(report: &mut Report) {
     report.allocations("tools/call in a legacy session", steady(generous(), &[&in_session()], 200), 0);
     let plain_or_tls = |security| snapshot_with(security, |_| {});
     report.over_tls("tools/call", over_tls(plain_or_tls, &[], &call));
+    report_tokens(report, &call);
     for cut in CUTS {
         let call = cut.encode(echo_alone("1", "hello", None).as_bytes());
         let (front, back) = call.split_at(100);
@@ -347,6 +353,27 @@ fn report_calls(report: &mut Report) {
         let counted = over_tls(|security| carrying(cut, security), &introduce(cut), &call);
         report.over_tls(&format!("tools/call in {cut:?}"), counted);
     }
+}
+
+/// What a token costs once it was verified: by a connection that knows it, and by one that knows another.
+fn report_tokens(report: &mut Report, call: &[u8]) {
+    let issuer = TestIssuer::new(Algorithm::EdDsa);
+    let bearers = || {
+        snapshot_with(Security::Plain, |snapshot| {
+            let issuers = vec![accepted("corp", ISSUER, key_set(&[issuer.public()]))];
+            accept(snapshot, issuers, Revocations::default());
+            snapshot.rate_limits = generous().rate_limits.clone();
+        })
+    };
+    let call = String::from_utf8_lossy(call);
+    let with = |id: &str| {
+        let token = issuer.good(&claims_with("jti", id.into()));
+        call.replace(KEY, &token).into_bytes()
+    };
+    let (one, two) = (with("one"), with("two"));
+    report.allocations("tools/call with a token", steady(bearers(), &[&one], 200), 0);
+    // Two callers behind one proxy: a connection remembers one of them, the shard's cache has both.
+    report.allocations("tools/call with two tokens in turn", steady(bearers(), &[&one, &two], 200), 0);
 }
 
 /// What checking arguments against a schema of five properties costs.

@@ -22,14 +22,14 @@ pub fn build(
     header_block: &[u8],
 ) -> Resource {
     let ResourceUrl { origin, path: public_path } = url;
-    let scopes: Vec<&str> = grants.scopes.keys().map(String::as_str).collect();
+    let scopes: Vec<String> = grants.scopes.keys().cloned().collect();
     let mut metadata = json!({
         "resource": format!("{origin}{public_path}"),
         "authorization_servers": issuers.iter().map(|issuer| issuer.rules.issuer.as_str()).collect::<Vec<_>>(),
         "bearer_methods_supported": ["header"],
     });
-    if !scopes.is_empty() {
-        metadata["scopes_supported"] = scopes.clone().into();
+    if let Some(members) = metadata.as_object_mut().filter(|_| !scopes.is_empty()) {
+        members.insert("scopes_supported".to_owned(), scopes.clone().into());
     }
     // RFC 9728 3.1: between the host and the path. Clients that look at the host alone find it too.
     let mut paths = vec![WELL_KNOWN.to_owned()];
@@ -41,9 +41,10 @@ pub fn build(
     }
     Resource {
         paths,
-        url: format!("{origin}{WELL_KNOWN}{public_path}"),
+        // It goes into a quoted string of a header.
+        url: format!("{origin}{WELL_KNOWN}{public_path}").replace('"', "%22").replace('\\', "%5C"),
         metadata: metadata.to_string().into(),
-        scopes: scopes.join(" "),
+        scopes,
         header_block: public_block(header_block),
     }
 }

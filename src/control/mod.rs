@@ -15,6 +15,7 @@ pub mod reload;
 pub mod upkeep;
 pub mod watch;
 pub mod publish;
+pub mod headers;
 pub mod offer;
 pub mod certs;
 pub mod ocsp;

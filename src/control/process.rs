@@ -16,13 +16,14 @@ use super::banner;
 use super::certs::warm;
 use super::config::checked::{Config, ListenerSecurity};
 use super::config::{self, Colour, Loaded, Problems, Source};
+use super::headers::Hsts;
 use super::inherited::{Passed, close_on_exec};
 use super::log::Logger;
 use super::log::line::Entry;
 use super::moment;
 use super::options::{Audience, Check, RunOptions};
 use super::problem::{Exit, Problem, exit_code};
-use super::publish::{CertificateFact, Hsts, Kept, Materials, load_materials};
+use super::publish::{CertificateFact, Kept, Materials, load_materials};
 use super::server::{Prepared, Server};
 use super::stdio::{self, Client, Ended};
 use super::upkeep::Upkeep;
@@ -38,6 +39,9 @@ const SAME_WISH: Duration = Duration::from_millis(5);
 const OFFER_PAUSE: Duration = Duration::from_millis(2);
 /// How often a running server looks whether its shards are still there.
 const LIFE_POLL: Duration = Duration::from_secs(1);
+
+/// How long the end of the process waits for what is being fetched.
+const FETCH_GRACE: Duration = Duration::from_millis(50);
 
 /// What SIGHUP means.
 pub enum Hangup {
@@ -161,7 +165,7 @@ pub fn serve(start: Start, announce: impl FnOnce(&Ready<'_>)) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return refuse(&[unavailable("cannot start the control thread", &error)]),
     };
-    runtime.block_on(async {
+    let exit = runtime.block_on(async {
         // Before the first shard: a signal that comes early must drain, not kill.
         let mut signals = match Signals::build() {
             Ok(signals) => signals,
@@ -179,7 +183,10 @@ pub fn serve(start: Start, announce: impl FnOnce(&Ready<'_>)) -> ExitCode {
             }
             Err(problems) => refuse(&problems),
         }
-    })
+    });
+    // Nobody waits for a responder that does not answer.
+    runtime.shutdown_timeout(FETCH_GRACE);
+    exit
 }
 
 /// What was started, and what it is steered by.

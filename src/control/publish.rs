@@ -5,15 +5,13 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use super::certs::clients::load_judge;
+use super::certs::lists::FetchedLists;
 use super::certs::load::{Identity, load_identity};
 use super::certs::staple::Staples;
 use super::certs::{Ticketing, TlsMaterial, build_server_config};
-use super::config::checked::{self, Config, HeaderPreset, ListenerSecurity, TlsProfile};
-use super::config::guests;
-use super::fetch::Fetcher;
+use super::config::checked::{self, Config, ListenerSecurity, TlsProfile};
+use super::headers::{Hsts, encode_header_block};
 use super::inherited::Passed;
 use super::keys::{load_keys, no_keys, role_bit};
 use super::metadata;
@@ -22,7 +20,6 @@ use super::offer::Offer;
 use super::problem::{Exit, Problem};
 use super::tokens::KeySets;
 use crate::pipeline::authenticate::Identities;
-use crate::pipeline::authenticate::certificate::inquiry::Ocsp;
 use crate::pipeline::authenticate::keys::KeyTable;
 use crate::pipeline::authenticate::tokens::Issuers;
 use crate::pipeline::authorize::{Policy, RoleRules, RuleError, Shows};
@@ -36,6 +33,8 @@ pub struct Kept {
     pub tickets: Ticketing,
     /// Proofs that certificates are not revoked.
     pub staples: Staples,
+    /// Revocation lists from elsewhere.
+    pub lists: FetchedLists,
     /// The key of legacy session ids.
     pub sealer: Arc<Sealer>,
     /// What is offered.
@@ -62,6 +61,7 @@ impl Kept {
         Ok(Self {
             tickets: Ticketing::default(),
             staples: Staples::default(),
+            lists: FetchedLists::default(),
             sealer: Arc::new(Sealer::new(&key)),
             offer: Offer::new(catalog),
             passed: Passed::default(),
@@ -119,11 +119,11 @@ pub fn load_profile(profile: &TlsProfile, kept: &mut Kept, now_s: i64) -> Result
             Err(found) => problems.extend(found),
         }
     }
-    let ocsp = desk(profile, kept).unwrap_or_else(|problem| {
+    let ocsp = Asker::desk_of(profile, &mut kept.asker).unwrap_or_else(|problem| {
         problems.push(problem);
         None
     });
-    let judge = load_judge(profile, &[], ocsp).unwrap_or_else(|found| {
+    let judge = load_judge(profile, &kept.lists.of(profile), ocsp).unwrap_or_else(|found| {
         problems.extend(found);
         None
     });
@@ -135,22 +135,6 @@ pub fn load_profile(profile: &TlsProfile, kept: &mut Kept, now_s: i64) -> Result
             Err(problems)
         }
     }
-}
-
-/// Whom the judge of a profile asks about certificates.
-fn desk(profile: &TlsProfile, kept: &mut Kept) -> Result<Option<Arc<dyn Ocsp>>, Problem> {
-    let Some(settings) = profile.client_auth.as_ref().map(|auth| &auth.ocsp) else { return Ok(None) };
-    if *settings == guests::Ocsp::Off {
-        return Ok(None);
-    }
-    if kept.asker.is_none() {
-        let asker = Asker::start(&Fetcher::build(None)?);
-        kept.asker = Some(asker.map_err(|error| {
-            let what = format!("cannot start the threads that ask about certificates: {error}");
-            Problem::error("E0325", what).exit(Exit::Unavailable)
-        })?);
-    }
-    Ok(kept.asker.as_ref().and_then(|asker| asker.desk(settings)))
 }
 
 /// Everybody who may be known. All problems are listed.
@@ -254,15 +238,6 @@ pub fn role_bits(roles: &[usize]) -> u64 {
     roles.iter().fold(0, |bits, &index| bits | role_bit(index))
 }
 
-/// Whether browsers are told to use nothing but HTTPS for this host from now on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hsts {
-    /// On every TLS listener.
-    Sent,
-    /// Nowhere: `localhost` is shared with every other development server of this machine.
-    Omitted,
-}
-
 /// Builds what the shards know of each listener, in the order of the file.
 pub fn build_listeners(config: &Config, tls: &[TlsMaterial], hsts: Hsts) -> Vec<Arc<Listener>> {
     let key_header = config.api_key.as_ref().map_or("x-api-key", |keys| keys.header.as_str());
@@ -314,48 +289,6 @@ fn build_listener(
         header_block: encode_header_block(listener.headers, over_tls),
         resource: None,
     }
-}
-
-/// The strict preset without HSTS. There is no Server header: it only tells an attacker where to look.
-const STRICT_HEADERS: &[(&str, &str)] = &[
-    (
-        "content-security-policy",
-        "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
-    ),
-    ("x-content-type-options", "nosniff"),
-    ("x-frame-options", "DENY"),
-    ("referrer-policy", "no-referrer"),
-    (
-        "permissions-policy",
-        "geolocation=(), microphone=(), camera=(), payment=(), usb=(), magnetometer=(), gyroscope=(), accelerometer=()",
-    ),
-    ("cross-origin-resource-policy", "same-origin"),
-    ("cross-origin-opener-policy", "same-origin"),
-    ("cross-origin-embedder-policy", "require-corp"),
-    ("cache-control", "no-store"),
-    // "1" is worse than nothing: the filter it switches on can be used to remove scripts one by one.
-    ("x-xss-protection", "0"),
-];
-
-const HSTS_HEADER: (&str, &str) =
-    ("strict-transport-security", "max-age=31536000; includeSubDomains; preload");
-
-/// The header lines of every response, made once. Names are lower case, each line ends in CRLF.
-fn encode_header_block(preset: HeaderPreset, hsts: Hsts) -> Bytes {
-    let mut block = String::new();
-    let mut encode = |&(name, value): &(&str, &str)| {
-        block.extend([name, ": ", value, "\r\n"]);
-    };
-    match (preset, hsts) {
-        (HeaderPreset::None, Hsts::Sent | Hsts::Omitted) => {}
-        (HeaderPreset::Strict, Hsts::Omitted) => STRICT_HEADERS.iter().for_each(encode),
-        (HeaderPreset::Strict, Hsts::Sent) => {
-            // RFC 6797 7.2: never over plain HTTP.
-            encode(&HSTS_HEADER);
-            STRICT_HEADERS.iter().for_each(encode);
-        }
-    }
-    Bytes::from(block)
 }
 
 /// Compiles the roles for what is offered.
@@ -442,31 +375,6 @@ mod tests {
     use super::super::config::checked::Resumption;
     use super::super::dev::tests::config;
     use super::*;
-
-    fn lines(preset: HeaderPreset, hsts: Hsts) -> Vec<String> {
-        let block = encode_header_block(preset, hsts);
-        let text = std::str::from_utf8(&block).unwrap();
-        assert!(text.is_empty() || text.ends_with("\r\n"));
-        text.split_terminator("\r\n").map(str::to_owned).collect()
-    }
-
-    #[test]
-    fn writes_the_strict_preset_once_each_in_lower_case() {
-        let strict = lines(HeaderPreset::Strict, Hsts::Sent);
-        let names: Vec<_> = strict.iter().map(|line| line.split_once(": ").unwrap().0).collect();
-        assert_eq!(names.len(), 11);
-        assert_eq!(names.iter().collect::<std::collections::BTreeSet<_>>().len(), names.len());
-        for (line, name) in strict.iter().zip(&names) {
-            let plain = |byte: u8| byte.is_ascii_lowercase() || byte == b'-';
-            assert!(name.bytes().all(plain), "{line}");
-            assert!(line.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' '), "{line}");
-        }
-        assert!(!names.contains(&"server"));
-        assert!(strict.contains(&"x-frame-options: DENY".to_owned()));
-        assert_eq!(strict[0], "strict-transport-security: max-age=31536000; includeSubDomains; preload");
-        assert_eq!(lines(HeaderPreset::Strict, Hsts::Omitted), &strict[1..]);
-        assert!(lines(HeaderPreset::None, Hsts::Sent).is_empty());
-    }
 
     #[test]
     fn sends_hsts_over_tls_only_and_never_in_development() {

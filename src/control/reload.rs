@@ -3,7 +3,10 @@
 //! Never: a socket, a file.
 //! Next: `process`, which carries the plan out.
 
+use std::sync::Arc;
+
 use super::config::checked::{Config, Listener, Runtime};
+use crate::pipeline::snapshot::{self, Admission};
 use crate::shard::address::Address;
 use crate::shard::listen::Options;
 
@@ -138,6 +141,39 @@ fn followed(running: &[Slot], plan: &Plan, listeners: &[Listener]) -> Vec<(usize
             Some((index, listener))
         })
         .collect()
+}
+
+/// The listeners of the next snapshot: the running ones with the new ones in their places. A listener that is gone
+/// keeps its entry for the connections it still has.
+pub fn place(
+    running: &[Arc<snapshot::Listener>],
+    plan: &Plan,
+    built: &[Arc<snapshot::Listener>],
+) -> Vec<Arc<snapshot::Listener>> {
+    let mut listeners = running.to_vec();
+    for (&(index, _), listener) in plan.placed.iter().zip(built) {
+        match listeners.get_mut(index) {
+            Some(place) => *place = Arc::clone(listener),
+            None => listeners.push(Arc::clone(listener)),
+        }
+    }
+    for &(index, new) in &plan.followed {
+        if let (Some(place), Some(listener)) = (listeners.get_mut(index), built.get(new)) {
+            *place = Arc::clone(listener);
+        }
+    }
+    // Whoever came without a name to a listener that is gone may not stay for ever.
+    for &index in &plan.closed {
+        if let Some(place) = listeners.get_mut(index)
+            && place.admission == Admission::AnonymousAllowed
+        {
+            *place = Arc::new(snapshot::Listener {
+                admission: Admission::Authenticated,
+                ..snapshot::Listener::clone(place)
+            });
+        }
+    }
+    listeners
 }
 
 /// What a socket that stays open does not follow.

@@ -9,28 +9,27 @@ use std::time::Instant;
 
 use super::certs::warm;
 use super::config::checked::{Config, Runtime};
-use super::inherited::Passed;
+use super::headers::Hsts;
 use super::log::line::Entry;
 use super::log::{Logger, decode_filter};
 use super::moment;
 use super::offer::{Changed, Offer};
 use super::problem::{Exit, Problem};
 use super::publish::{
-    CertificateFact, Hsts, Kept, Materials, build_listeners, build_snapshot, facts, follow_keys,
-    follow_offer, load_materials,
+    CertificateFact, Kept, Materials, build_listeners, build_snapshot, facts, follow_keys, follow_offer,
+    load_materials,
 };
-use super::reload::{Fate, Plan, Slot, SlotState, plan};
-use super::start;
+use super::reload::{Fate, Plan, Slot, SlotState, place, plan};
+use super::start::{self, Opened, open};
 use tracing::Level;
 
-use crate::pipeline::authorize::RoleRules;
 use crate::pipeline::event::Count;
 use crate::pipeline::hub::listen::Change;
-use crate::pipeline::snapshot::{Admission, Listener, Snapshot};
+use crate::pipeline::snapshot::Snapshot;
 use crate::shard::address::Address;
 use crate::shard::driver::Driver;
 use crate::shard::fleet::{Fleet, MailboxFull, Socket};
-use crate::shard::listen::{Listening, SocketFile};
+use crate::shard::listen::SocketFile;
 
 /// Everything that can fail before the first shard runs, done.
 pub struct Prepared {
@@ -108,8 +107,6 @@ impl Prepared {
             slots: self.config.listeners.iter().map(Slot::open).collect(),
             files: self.files,
             runtime: self.config.runtime.clone(),
-            native: self.config.native.clone(),
-            roles: self.config.roles.clone(),
             config: self.config,
             materials: self.materials,
             snapshot: self.snapshot,
@@ -131,10 +128,6 @@ pub struct Server {
     files: BTreeMap<usize, SocketFile>,
     /// As the shards were started; a reload changes only `shutdown_grace`.
     runtime: Runtime,
-    /// Built-in tools that are enabled.
-    native: Vec<String>,
-    /// As the policy was compiled from.
-    roles: Vec<RoleRules>,
     /// As it runs.
     pub(super) config: Arc<Config>,
     /// What it names, as it is served.
@@ -180,7 +173,7 @@ impl Server {
         let listeners = place(&self.snapshot.listeners, &plan, &built);
         let generation = self.snapshot.generation + 1;
         let offer = self.kept.offer.clone();
-        offer.enable(&self.native, &config.native).map_err(|problem| vec![problem])?;
+        offer.enable(&self.config.native, &config.native).map_err(|problem| vec![problem])?;
         let identities = Arc::clone(&materials.identities);
         let published =
             build_snapshot(&config, identities, listeners, generation, &self.kept).and_then(|snapshot| {
@@ -190,7 +183,7 @@ impl Server {
             });
         let snapshot = published.inspect_err(|_| {
             // The tools that were enabled before are, so they can be again.
-            let _ = offer.enable(&config.native, &self.native);
+            let _ = offer.enable(&config.native, &self.config.native);
         })?;
         // The shards have it: from here on nothing may fail.
         let names = |indices: &mut dyn Iterator<Item = usize>| -> Vec<String> {
@@ -202,8 +195,6 @@ impl Server {
         self.files.extend(opened.files);
         self.occupy(&plan, &config);
         self.runtime.shutdown_grace = config.runtime.shutdown_grace;
-        self.native.clone_from(&config.native);
-        self.roles.clone_from(&config.roles);
         if let Err(problem) = self.log.reload(&config.log) {
             warnings.push(problem);
         }
@@ -247,7 +238,7 @@ impl Server {
         }
         // A mailbox that is full has room the next time.
         if self.keys_untold {
-            match follow_keys(&self.snapshot, &self.roles, &self.kept.key_sets) {
+            match follow_keys(&self.snapshot, &self.config.roles, &self.kept.key_sets) {
                 Ok(snapshot) if self.fleet.publish(&snapshot, Vec::new(), &[]).is_ok() => {
                     self.materials.identities = Arc::clone(&snapshot.identities);
                     (self.snapshot, self.keys_untold) = (snapshot, false);
@@ -262,7 +253,7 @@ impl Server {
     pub fn follow(&mut self, mut changed: Changed) {
         let registry = self.kept.offer.registry();
         if changed.lists && !Arc::ptr_eq(&registry, &self.snapshot.registry) {
-            match follow_offer(&self.snapshot, &self.roles, registry) {
+            match follow_offer(&self.snapshot, &self.config.roles, registry) {
                 Ok(snapshot) => {
                     if self.fleet.publish(&snapshot, Vec::new(), &[]).is_ok() {
                         self.snapshot = snapshot;
@@ -349,64 +340,6 @@ fn added(plan: &Plan) -> Vec<(usize, usize)> {
     numbered.filter(|(_, (_, fate))| *fate == Fate::Added).map(|(index, (slot, _))| (index, *slot)).collect()
 }
 
-/// Sockets by slot, and where they accept.
-#[derive(Default)]
-struct Opened {
-    addresses: Vec<Address>,
-    sockets: Vec<(usize, Vec<Listening>)>,
-    files: BTreeMap<usize, SocketFile>,
-}
-
-/// Opens the listeners named by configuration index, or none of them.
-fn open(
-    config: &Config,
-    wanted: &[(usize, usize)],
-    passed: &Passed,
-    shards: usize,
-) -> Result<Opened, Vec<Problem>> {
-    let (mut opened, mut problems) = (Opened::default(), Vec::new());
-    for &(index, slot) in wanted {
-        let Some(listener) = config.listeners.get(index) else { continue };
-        match start::bind(listener, passed, shards) {
-            Ok(bound) => {
-                opened.addresses.extend(bound.first().map(|bound| bound.address.clone()));
-                for bound in bound {
-                    opened.sockets.push((slot, bound.sockets));
-                    opened.files.extend(bound.file.map(|file| (slot, file)));
-                }
-            }
-            Err(problem) => problems.push(problem),
-        }
-    }
-    if problems.is_empty() { Ok(opened) } else { Err(problems) }
-}
-
-/// The listeners of the next snapshot: the running ones with the new ones in their places. A listener that is gone
-/// keeps its entry for the connections it still has.
-fn place(running: &[Arc<Listener>], plan: &Plan, built: &[Arc<Listener>]) -> Vec<Arc<Listener>> {
-    let mut listeners = running.to_vec();
-    for (&(index, _), listener) in plan.placed.iter().zip(built) {
-        match listeners.get_mut(index) {
-            Some(place) => *place = Arc::clone(listener),
-            None => listeners.push(Arc::clone(listener)),
-        }
-    }
-    for &(index, new) in &plan.followed {
-        if let (Some(place), Some(listener)) = (listeners.get_mut(index), built.get(new)) {
-            *place = Arc::clone(listener);
-        }
-    }
-    // Whoever came without a name to a listener that is gone may not stay for ever.
-    for &index in &plan.closed {
-        if let Some(place) = listeners.get_mut(index)
-            && place.admission == Admission::AnonymousAllowed
-        {
-            *place = Arc::new(Listener { admission: Admission::Authenticated, ..Listener::clone(place) });
-        }
-    }
-    listeners
-}
-
 fn bound_connections(config: &mut Config, usable: u64) -> Option<Problem> {
     let (bounded, warning) = start::bound_connections(config.limits.connections_max, usable);
     config.limits.connections_max = bounded;
@@ -422,6 +355,7 @@ mod tests {
     use super::super::keys::no_keys;
     use super::*;
     use crate::pipeline::authenticate::Identities;
+    use crate::pipeline::snapshot::Admission;
     use crate::tools::{Catalog, Registry};
 
     /// A development configuration without TLS, with these listeners: a name and an address each.

@@ -2,6 +2,7 @@
 //! Never: a retry; what fails here fails the start or the reload.
 //! Next: `process`, which calls these in order.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
@@ -9,14 +10,14 @@ use std::path::Path;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::config::checked::{Driver, Listener, Pin, Runtime};
+use super::config::checked::{Config, Driver, Listener, Pin, Runtime};
 use super::files::reason;
 use super::inherited::Passed;
 use super::problem::{Exit, Problem};
 use crate::shard::address::Address;
 use crate::shard::driver::{self, Driver as ShardDriver};
 use crate::shard::fleet::{Settings, Socket};
-use crate::shard::listen::{self, Bound, Listening};
+use crate::shard::listen::{self, Bound, Listening, SocketFile};
 
 /// The driver of this process, and the warning to show when it is not the one hoped for.
 pub fn choose_driver(runtime: &Runtime) -> Result<(ShardDriver, Option<Problem>), Problem> {
@@ -140,6 +141,41 @@ pub fn bind(listener: &Listener, passed: &Passed, shards: usize) -> Result<Vec<B
                 .help("write ListenStream= in the socket unit")
         }
     })
+}
+
+/// Sockets by slot, and where they accept.
+#[derive(Default)]
+pub struct Opened {
+    /// In the order that was wanted.
+    pub addresses: Vec<Address>,
+    /// By slot.
+    pub sockets: Vec<(usize, Vec<Listening>)>,
+    /// By slot.
+    pub files: BTreeMap<usize, SocketFile>,
+}
+
+/// Opens the listeners named by configuration index, or none of them.
+pub fn open(
+    config: &Config,
+    wanted: &[(usize, usize)],
+    passed: &Passed,
+    shards: usize,
+) -> Result<Opened, Vec<Problem>> {
+    let (mut opened, mut problems) = (Opened::default(), Vec::new());
+    for &(index, slot) in wanted {
+        let Some(listener) = config.listeners.get(index) else { continue };
+        match bind(listener, passed, shards) {
+            Ok(bound) => {
+                opened.addresses.extend(bound.first().map(|bound| bound.address.clone()));
+                for bound in bound {
+                    opened.sockets.push((slot, bound.sockets));
+                    opened.files.extend(bound.file.map(|file| (slot, file)));
+                }
+            }
+            Err(problem) => problems.push(problem),
+        }
+    }
+    if problems.is_empty() { Ok(opened) } else { Err(problems) }
 }
 
 fn not_passed(listener: &str, name: &str, passed: &[&str]) -> Problem {

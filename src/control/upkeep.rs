@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use tracing::Level;
 
 use super::certs::expiry::{Expiries, Notice, Told};
+use super::certs::lists;
 use super::certs::staple::{Outcome, Question};
 use super::certs::{TlsMaterial, build_server_config};
 use super::config::checked::Config;
@@ -31,12 +32,17 @@ const ANSWERS_MAX: usize = 16;
 /// What an answer of a responder is.
 const RESPONSE_TYPE: &str = "application/ocsp-response";
 
+/// What a revocation list is.
+const LIST_TYPE: &str = "application/pkix-crl";
+
 /// Something to do.
 pub enum Work {
     /// A file is another.
     Changed,
     /// A responder has answered, or not.
     Answered(Question, Result<Vec<u8>, String>),
+    /// A revocation list has come, or not.
+    Listed(String, Result<Vec<u8>, String>),
     /// A second has passed.
     Look,
     /// Keys of issuers may be there, or be wanted.
@@ -51,6 +57,8 @@ pub struct Upkeep {
     keys: tokio::time::Interval,
     sender: mpsc::Sender<(Question, Result<Vec<u8>, String>)>,
     answers: mpsc::Receiver<(Question, Result<Vec<u8>, String>)>,
+    lister: mpsc::Sender<(String, Result<Vec<u8>, String>)>,
+    lists: mpsc::Receiver<(String, Result<Vec<u8>, String>)>,
 }
 
 impl Upkeep {
@@ -61,6 +69,7 @@ impl Upkeep {
             server.log.problem(&problem);
         }
         let (sender, answers) = mpsc::channel(ANSWERS_MAX);
+        let (lister, lists) = mpsc::channel(ANSWERS_MAX);
         Self {
             watch,
             expiries: Expiries::default(),
@@ -68,6 +77,8 @@ impl Upkeep {
             keys: tokio::time::interval(KEYS_LOOK),
             sender,
             answers,
+            lister,
+            lists,
         }
     }
 
@@ -83,6 +94,7 @@ impl Upkeep {
         tokio::select! {
             () = self.watch.changed() => Work::Changed,
             Some((question, answer)) = self.answers.recv() => Work::Answered(question, answer),
+            Some((url, answer)) = self.lists.recv() => Work::Listed(url, answer),
             _ = self.look.tick() => Work::Look,
             _ = self.keys.tick() => Work::Keys,
         }
@@ -94,6 +106,7 @@ impl Upkeep {
             Work::Changed => self.refresh(server),
             Work::Keys => server.tend_keys(),
             Work::Answered(question, answer) => staple(server, &question, answer),
+            Work::Listed(url, answer) => self.take_list(server, &url, answer),
             Work::Look => {
                 let now_s = moment::unix_now_s();
                 for told in self.expiries.due(&server.config.tls, &server.materials.tls, now_s) {
@@ -104,6 +117,9 @@ impl Upkeep {
                 }
                 for question in server.kept.staples.due(&server.config.tls, &server.materials.tls, now_s) {
                     self.ask(question);
+                }
+                for url in server.kept.lists.due(&server.config.tls, now_s) {
+                    self.fetch_list(url);
                 }
             }
         }
@@ -133,6 +149,34 @@ impl Upkeep {
         }
     }
 
+    /// Fetches a revocation list on a thread that may wait.
+    fn fetch_list(&self, url: String) {
+        let sender = self.lister.clone();
+        tokio::task::spawn_blocking(move || {
+            let fetched = Fetcher::build(None).map_err(|problem| problem.what).and_then(|fetcher| {
+                let fetched = fetcher.get(&url, LIST_TYPE, None).map_err(|error| error.to_string())?;
+                fetched.body.ok_or_else(|| "there is nothing in it".to_owned())
+            });
+            // Nobody there any more: the server ends.
+            let _ = sender.blocking_send((url, fetched));
+        });
+    }
+
+    /// Takes what a fetch led to; another list is another judge.
+    fn take_list(&mut self, server: &mut Server, url: &str, answer: Result<Vec<u8>, String>) {
+        match server.kept.lists.answered(url, answer, moment::unix_now_s()) {
+            lists::Outcome::Changed => {
+                server.log.entry(Entry::new(Level::INFO, "crl_fetched").with("url", url));
+                self.refresh(server);
+            }
+            lists::Outcome::Same => {}
+            lists::Outcome::Failed(reason) => {
+                let entry = Entry::new(Level::WARN, "crl_fetch_failed").with("url", url);
+                server.log.entry(entry.with("message", reason));
+            }
+        }
+    }
+
     /// Asks on a thread that may wait.
     fn ask(&self, question: Question) {
         let sender = self.sender.clone();
@@ -157,7 +201,8 @@ fn refresh_materials(server: &mut Server, now_s: i64) -> Refreshed {
     let (config, mut materials) = (server.config.clone(), server.materials.clone());
     let (mut kept, mut problems) = (Vec::new(), Vec::new());
     for (profile, material) in config.tls.iter().zip(&mut materials.tls) {
-        if profile.on_change == OnChange::Wait {
+        // Lists that are fetched are none of the files that wait for a signal.
+        if profile.on_change == OnChange::Wait && server.kept.lists.of(profile).is_empty() {
             continue;
         }
         match load_profile(profile, &mut server.kept, now_s) {

@@ -206,8 +206,8 @@ pub struct Resource {
     pub url: String,
     /// The metadata, JSON.
     pub metadata: Bytes,
-    /// Scopes that can be asked for, with a space between them.
-    pub scopes: String,
+    /// Scopes that can be asked for, in the order of `Grants::scopes`.
+    pub scopes: Vec<String>,
     /// Header lines of the metadata's response: as for every other, but that it may be kept, and read by any page.
     pub header_block: Bytes,
 }

@@ -15,8 +15,8 @@ use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
 
 use crate::client::{call_as, message, secure};
-use crate::pki::{Pki, Shown};
-use crate::responder::{Mood, Responder};
+use crate::pki::{AGENT, Pki, Shown};
+use crate::responder::{ListPlace, Mood, Responder};
 use crate::server::{Folder, Server};
 
 const CONFIG: &str = r#"
@@ -45,7 +45,7 @@ certificates = [{ cert_file = "localhost.crt", key_file = "localhost.key" }]
 [tls.main.client_auth]
 mode = "required"
 ca_file = "clients-ca.crt"
-allowed_names = ["spiffe://example.com/agent/*", "*.agents.example.com", "robot"]
+allowed_names = ["spiffe://example.com/agent/*", "*.agents.example.com", "cn:robot"]
 max_client_certificate_age = "72h"
 LISTS
 
@@ -58,7 +58,7 @@ name = "*.agents.example.com"
 roles = ["all"]
 
 [[auth.mtls.roles_from]]
-name = "robot"
+name = "cn:robot"
 roles = ["all"]
 
 [roles.all]
@@ -220,7 +220,7 @@ fn every_kind_of_certificate_is_judged_alike_on_every_transport() {
 fn lists_out_of_date_or_missing_let_nobody_in() {
     let pki = Pki::new(now_s());
     let server = Server::start_in(folder(&pki, LISTS), &[]);
-    let good = pki.client("spiffe://example.com/agent/7", |_| {});
+    let good = pki.client(AGENT, |_| {});
     assert_eq!(attempt(&server, Way::Tcp, Some(&good)), Ok(()));
     put_lists(&server.folder, &pki.stale_lists());
     reload(&server);
@@ -249,7 +249,7 @@ fn a_revoked_certificate_stops_on_open_connections_and_with_its_ticket() {
     let pki = Pki::new(now_s());
     let server = Server::start_in(folder(&pki, LISTS), &[]);
     let serial = 42;
-    let shown = pki.client("spiffe://example.com/agent/7", |params| {
+    let shown = pki.client(AGENT, |params| {
         params.serial_number = Some(rcgen::SerialNumber::from(serial));
     });
     let mut config = config(&server, Some(&shown));
@@ -293,6 +293,32 @@ fn a_revoked_certificate_stops_on_open_connections_and_with_its_ticket() {
     assert_eq!(refusal(&server)["reason"], "certificate_revoked");
 }
 
+#[test]
+fn a_list_that_is_replaced_or_fetched_anew_counts_without_a_signal() {
+    let pki = Pki::new(now_s());
+    let place = ListPlace::start(pki.lists(&[]).0);
+    let lists = format!(
+        "[tls.main.client_auth.crl]\nfiles = [\"lists/branch.crl\"]\nurls = [\"{}\"]\nrefresh = \"1s\"\n",
+        place.url
+    );
+    let fetching = Server::start_in(folder(&pki, &lists), &[]);
+    let watching = Server::start_in(folder(&pki, LISTS), &[]);
+    fetching.wait_for("refreshed");
+    let serial = 42;
+    let shown = pki.client(AGENT, |params| params.serial_number = Some(rcgen::SerialNumber::from(serial)));
+    for server in [&fetching, &watching] {
+        assert_eq!(attempt(server, Way::Http, Some(&shown)), Ok(()));
+        let mut open = secure(server.port("tcp"), "localhost", config(server, Some(&shown))).unwrap();
+        open.write_all(&Way::Tcp.request()).unwrap();
+        assert!(open.read(&mut [0; 4096]).unwrap() > 0);
+        place.put(pki.lists(&[serial]).0);
+        put_lists(&server.folder, &pki.lists(&[serial]));
+        // Nothing is asked; it is told to go.
+        assert_eq!(open.read(&mut [0; 4096]).unwrap(), 0);
+        attempt(server, Way::Http, Some(&shown)).unwrap_err();
+    }
+}
+
 const OCSP: &str = r#"
 [tls.main.client_auth.ocsp]
 enabled = true
@@ -307,7 +333,7 @@ fn with_responder(settings: &str) -> (Server, Responder, Shown) {
     let config = config.replace("[limits]", "[limits]\ntls_handshake_timeout = \"2s\"");
     folder.write("mcpring.toml", &config);
     let responder = Responder::start(&pki, &folder.0);
-    let shown = pki.client("spiffe://example.com/agent/7", |params| {
+    let shown = pki.client(AGENT, |params| {
         params.serial_number = Some(rcgen::SerialNumber::from(42));
         params.custom_extensions.push(responder.extension());
     });

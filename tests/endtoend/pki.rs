@@ -51,6 +51,75 @@ pub(crate) struct Shown {
     pub(crate) key: Vec<u8>,
 }
 
+/// A name that is let in.
+pub(crate) const AGENT: &str = "spiffe://example.com/agent/7";
+
+type Change = fn(&mut CertificateParams, OffsetDateTime);
+
+/// Of the root's: what it is, why it is refused, its URI, what is different about it.
+const BY_ROOT: &[(&str, Option<&str>, &str, Change)] = &[
+    ("valid", None, AGENT, |_, _| {}),
+    ("valid by its host name", None, AGENT, |params, _| {
+        params.subject_alt_names = vec![SanType::DnsName("a.agents.example.com".try_into().expect("ASCII"))];
+    }),
+    ("valid by its common name", None, AGENT, |params, _| {
+        params.subject_alt_names.clear();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, "robot");
+    }),
+    ("expired", Some("certificate_expired"), AGENT, |params, now| {
+        params.not_after = now - Duration::minutes(1);
+    }),
+    ("not yet valid", Some("certificate_not_yet_valid"), AGENT, |params, now| {
+        params.not_before = now + Duration::minutes(30);
+    }),
+    ("revoked by a list", Some("certificate_revoked"), AGENT, |params, _| {
+        params.serial_number = Some(SerialNumber::from(REVOKED));
+    }),
+    ("for servers", Some("certificate_purpose"), AGENT, |params, _| {
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    }),
+    ("for nothing in particular", Some("certificate_purpose"), AGENT, |params, _| {
+        params.extended_key_usages.clear();
+    }),
+    ("for encipherment only", Some("certificate_purpose"), AGENT, |params, _| {
+        params.key_usages = vec![KeyUsagePurpose::KeyEncipherment];
+    }),
+    ("of an authority", Some("certificate_of_authority"), AGENT, |params, _| {
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    }),
+    ("long lived", Some("certificate_long_lived"), AGENT, |params, now| {
+        params.not_after = now + Duration::days(200);
+    }),
+    (
+        "of a name that is not allowed",
+        Some("certificate_name_not_allowed"),
+        "spiffe://example.com/admin",
+        |_, _| {},
+    ),
+    (
+        "of a name one segment deeper",
+        Some("certificate_name_not_allowed"),
+        "spiffe://example.com/agent/7/x",
+        |_, _| {},
+    ),
+    ("of a name that goes up", Some("certificate_nameless"), "spiffe://example.com/agent/..", |_, _| {}),
+    ("of two names", Some("certificate_nameless"), AGENT, |params, _| {
+        params
+            .subject_alt_names
+            .push(SanType::URI("spiffe://example.com/agent/8".try_into().expect("ASCII")));
+    }),
+    ("of no name", Some("certificate_nameless"), AGENT, |params, _| {
+        params.subject_alt_names.clear();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+    }),
+    ("with something critical that nobody knows", Some("certificate_malformed"), AGENT, |params, _| {
+        let mut unknown = CustomExtension::from_oid_content(&[1, 2, 3, 4], vec![5, 0]);
+        unknown.set_criticality(true);
+        params.custom_extensions.push(unknown);
+    }),
+];
+
 /// The authorities.
 pub(crate) struct Pki {
     now: OffsetDateTime,
@@ -58,6 +127,10 @@ pub(crate) struct Pki {
     root_certificate: Certificate,
     between: Issuer<'static, KeyPair>,
     between_certificate: Certificate,
+}
+
+fn der(made: Result<Certificate, rcgen::Error>) -> CertificateDer<'static> {
+    made.expect("our own parameters").der().clone()
 }
 
 fn authority(name: &str, now: OffsetDateTime) -> (CertificateParams, KeyPair) {
@@ -162,82 +235,7 @@ impl Pki {
     /// A certificate of every kind, for a server that lets in `spiffe://example.com/agent/*`, `*.agents.example.com` and
     /// `robot`, for 72 hours at most, and has the lists of both authorities.
     pub(crate) fn every_kind(&self) -> Vec<Shown> {
-        const AGENT: &str = "spiffe://example.com/agent/7";
-        type Change = fn(&mut CertificateParams, OffsetDateTime);
-        let by_root: &[(&'static str, Option<&'static str>, &str, Change)] = &[
-            ("valid", None, AGENT, |_, _| {}),
-            ("valid by its host name", None, AGENT, |params, _| {
-                params.subject_alt_names =
-                    vec![SanType::DnsName("a.agents.example.com".try_into().expect("ASCII"))];
-            }),
-            ("valid by its common name", None, AGENT, |params, _| {
-                params.subject_alt_names.clear();
-                params.distinguished_name = rcgen::DistinguishedName::new();
-                params.distinguished_name.push(DnType::CommonName, "robot");
-            }),
-            ("expired", Some("certificate_expired"), AGENT, |params, now| {
-                params.not_after = now - Duration::minutes(1);
-            }),
-            ("not yet valid", Some("certificate_not_yet_valid"), AGENT, |params, now| {
-                params.not_before = now + Duration::minutes(30);
-            }),
-            ("revoked by a list", Some("certificate_revoked"), AGENT, |params, _| {
-                params.serial_number = Some(SerialNumber::from(REVOKED));
-            }),
-            ("for servers", Some("certificate_purpose"), AGENT, |params, _| {
-                params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-            }),
-            ("for nothing in particular", Some("certificate_purpose"), AGENT, |params, _| {
-                params.extended_key_usages.clear();
-            }),
-            ("for encipherment only", Some("certificate_purpose"), AGENT, |params, _| {
-                params.key_usages = vec![KeyUsagePurpose::KeyEncipherment];
-            }),
-            ("of an authority", Some("certificate_of_authority"), AGENT, |params, _| {
-                params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-            }),
-            ("long lived", Some("certificate_long_lived"), AGENT, |params, now| {
-                params.not_after = now + Duration::days(200);
-            }),
-            (
-                "of a name that is not allowed",
-                Some("certificate_name_not_allowed"),
-                "spiffe://example.com/admin",
-                |_, _| {},
-            ),
-            (
-                "of a name one segment deeper",
-                Some("certificate_name_not_allowed"),
-                "spiffe://example.com/agent/7/x",
-                |_, _| {},
-            ),
-            (
-                "of a name that goes up",
-                Some("certificate_nameless"),
-                "spiffe://example.com/agent/..",
-                |_, _| {},
-            ),
-            ("of two names", Some("certificate_nameless"), AGENT, |params, _| {
-                params
-                    .subject_alt_names
-                    .push(SanType::URI("spiffe://example.com/agent/8".try_into().expect("ASCII")));
-            }),
-            ("of no name", Some("certificate_nameless"), AGENT, |params, _| {
-                params.subject_alt_names.clear();
-                params.distinguished_name = rcgen::DistinguishedName::new();
-            }),
-            (
-                "with something critical that nobody knows",
-                Some("certificate_malformed"),
-                AGENT,
-                |params, _| {
-                    let mut unknown = CustomExtension::from_oid_content(&[1, 2, 3, 4], vec![5, 0]);
-                    unknown.set_criticality(true);
-                    params.custom_extensions.push(unknown);
-                },
-            ),
-        ];
-        let mut all: Vec<Shown> = by_root
+        let mut all: Vec<Shown> = BY_ROOT
             .iter()
             .map(|(name, refused, uri, change)| {
                 let change = |params: &mut CertificateParams| change(params, self.now);
@@ -246,83 +244,57 @@ impl Pki {
                 })
             })
             .collect();
-        all.extend(self.of_other_signers(AGENT));
+        all.extend(self.of_strangers());
+        all.extend(self.of_other_signers());
         all
     }
 
-    fn of_other_signers(&self, uri: &str) -> Vec<Shown> {
+    /// Of authorities that nobody knows, whatever they call themselves.
+    fn of_strangers(&self) -> Vec<Shown> {
+        [("of strangers", "strangers"), ("of an authority of the same name", "clients")]
+            .into_iter()
+            .map(|(what, name)| {
+                let (params, key) = authority(name, self.now);
+                let certificate = params.self_signed(&key).expect("our own parameters").der().clone();
+                let issuer = Issuer::new(params, key);
+                self.of_an_agent(what, Some("certificate_untrusted"), |params, key| {
+                    vec![der(params.signed_by(key, &issuer)), certificate]
+                })
+            })
+            .collect()
+    }
+
+    fn of_other_signers(&self) -> Vec<Shown> {
         let untrusted = Some("certificate_untrusted");
-        let other = |name: &str| {
-            let (params, key) = authority(name, self.now);
-            let certificate = params.self_signed(&key).expect("our own parameters").der().clone();
-            (Issuer::new(params, key), certificate)
-        };
-        let (stranger, stranger_certificate) = other("strangers");
-        let (namesake, namesake_certificate) = other("clients");
-        let sign = |params: CertificateParams, key: &KeyPair, issuer: &Issuer<'static, KeyPair>| {
-            params.signed_by(key, issuer).expect("our own parameters").der().clone()
-        };
-        let leaf = self.client(uri, |_| {});
+        let leaf = self.client(AGENT, |_| {});
         let leaf_key = KeyPair::try_from(leaf.key.as_slice()).expect("our own key");
         let leaf_issuer = Issuer::from_ca_cert_der(&leaf.chain[0], leaf_key).expect("our own certificate");
         vec![
-            self.signed(
-                "valid through another authority",
-                None,
-                uri,
-                |_| {},
-                |params, key| vec![sign(params, key, &self.between), self.between_certificate.der().clone()],
-            ),
-            self.signed(
-                "without what is between",
-                untrusted,
-                uri,
-                |_| {},
-                |params, key| vec![sign(params, key, &self.between)],
-            ),
-            self.signed(
-                "of strangers",
-                untrusted,
-                uri,
-                |_| {},
-                |params, key| vec![sign(params, key, &stranger), stranger_certificate],
-            ),
-            self.signed(
-                "of an authority of the same name",
-                untrusted,
-                uri,
-                |_| {},
-                |params, key| vec![sign(params, key, &namesake), namesake_certificate],
-            ),
-            self.signed(
-                "signed by itself",
-                untrusted,
-                uri,
-                |_| {},
-                |params, key| vec![params.self_signed(key).expect("our own parameters").der().clone()],
-            ),
-            self.signed(
-                "signed by a client",
-                untrusted,
-                uri,
-                |_| {},
-                |params, key| {
-                    let mut chain =
-                        vec![params.signed_by(key, &leaf_issuer).expect("our own parameters").der().clone()];
-                    chain.extend(leaf.chain);
-                    chain
-                },
-            ),
-            self.signed(
-                "of a short key",
-                Some("certificate_weak_key"),
-                uri,
-                |_| {},
-                |params, _| {
-                    vec![params.signed_by(&ShortKey, &self.root).expect("our own parameters").der().clone()]
-                },
-            ),
+            self.of_an_agent("valid through another authority", None, |params, key| {
+                vec![der(params.signed_by(key, &self.between)), self.between_certificate.der().clone()]
+            }),
+            self.of_an_agent("without what is between", untrusted, |params, key| {
+                vec![der(params.signed_by(key, &self.between))]
+            }),
+            self.of_an_agent("signed by itself", untrusted, |params, key| vec![der(params.self_signed(key))]),
+            self.of_an_agent("signed by a client", untrusted, |params, key| {
+                let mut chain = vec![der(params.signed_by(key, &leaf_issuer))];
+                chain.extend(leaf.chain);
+                chain
+            }),
+            self.of_an_agent("of a short key", Some("certificate_weak_key"), |params, _| {
+                vec![der(params.signed_by(&ShortKey, &self.root))]
+            }),
         ]
+    }
+
+    fn of_an_agent(
+        &self,
+        name: &'static str,
+        refused: Option<&'static str>,
+        sign: impl FnOnce(CertificateParams, &KeyPair) -> Vec<CertificateDer<'static>>,
+    ) -> Shown {
+        self.signed(name, refused, AGENT, |_| {}, sign)
     }
 
     /// The serial that `every_kind` takes to be revoked.

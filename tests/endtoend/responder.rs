@@ -90,6 +90,37 @@ impl Responder {
     }
 }
 
+/// Where a revocation list is fetched.
+pub(crate) struct ListPlace {
+    pub(crate) url: String,
+    list: Arc<Mutex<Vec<u8>>>,
+}
+
+impl ListPlace {
+    pub(crate) fn start(list: Vec<u8>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/clients.crl", listener.local_addr().unwrap());
+        let list = Arc::new(Mutex::new(list));
+        let served = list.clone();
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().map_while(Result::ok) {
+                let body = served.lock().unwrap().clone();
+                let length = body.len();
+                let head =
+                    format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n");
+                // A request fits into one read; whoever asked may have given up.
+                let _ = stream.read(&mut [0; 4096]);
+                let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body));
+            }
+        });
+        Self { url, list }
+    }
+
+    pub(crate) fn put(&self, list: Vec<u8>) {
+        *self.list.lock().unwrap() = list;
+    }
+}
+
 /// Answers one question; returns the connection when it is to be kept.
 fn answer(mut stream: TcpStream, mood: Mood, folder: &Path) -> Option<TcpStream> {
     let body = match mood {

@@ -146,7 +146,7 @@ fn a_bad_file_changes_nothing_and_is_told_and_a_good_one_then_comes_in() {
         let seen = server.until("refresh_refused");
         assert!(seen.iter().any(|line| line["code"] == code), "{code}: {seen:?}");
         let kept = &seen.last().unwrap()["kept"];
-        assert_eq!(kept[0], if name == "keys.toml" { "auth" } else { "tls.main" });
+        assert_eq!(kept[0], if name == "keys.toml" { "auth.api_key" } else { "tls.main" });
         assert_eq!(client.ask(&echo("unharmed")).text(), "unharmed");
         assert!(connect(server.port("secure"), trust(&at("old.crt"))).is_ok());
         std::fs::write(at(name), before).unwrap();

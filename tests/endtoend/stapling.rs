@@ -3,9 +3,11 @@
 //! Next: `responder`.
 
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use mcpring::control::moment::unix_now_ms;
 use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, KeyPair, SanType, SerialNumber};
+use rustix::process::Signal;
 use rustls::ClientConfig;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -128,4 +130,17 @@ fn what_proves_nothing_is_not_stapled_and_is_told() {
         assert_eq!(told["profile"], "tls.main", "{mood:?}");
         assert!(stapled(&server, &pki).is_empty(), "{mood:?}");
     }
+}
+
+#[test]
+fn a_responder_that_never_answers_holds_up_nobody_not_even_the_end() {
+    let (mut server, pki, responder) = start(Mood::Slow);
+    while responder.asked() == 0 {
+        std::thread::yield_now();
+    }
+    assert!(stapled(&server, &pki).is_empty());
+    let asked = Instant::now();
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait().code(), Some(0));
+    assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
 }

@@ -11,10 +11,8 @@ use mcpring::pipeline::authenticate::tokens::{Flaw, Issuers};
 use mcpring::pipeline::snapshot::{Listener, Resource, Security, Snapshot};
 use serde_json::{Value, json};
 
-use crate::fixture::issuer::{
-    ISSUER, NOW_S, Pair, TestIssuer, accept, claims, claims_with, encode, issuer, key_set,
-};
 use crate::fixture::{Answer, Desk, KEY, answers, echo, modern, snapshot_with};
+use crate::issuer::{ISSUER, NOW_S, Pair, TestIssuer, accept, claims, claims_with, encode, issuer, key_set};
 
 fn snapshot(signer: &TestIssuer, revoked: &[Revoked], change: impl FnOnce(&mut Snapshot)) -> Arc<Snapshot> {
     snapshot_with(Security::Plain, |snapshot| {
@@ -103,7 +101,7 @@ fn a_stream_and_a_request_end_with_what_is_taken_back() {
         desk.reload(snapshot(&signer, &[Revoked::Token("other".into())], |snapshot| snapshot.generation = 2));
         assert!(!desk.pass(&mut reader, 0).ends_with(b"0\r\n\r\n"), "{revoked:?}");
         assert_eq!(answers(&desk.feed(&mut open, &call))[0].status, 200);
-        desk.reload(snapshot(&signer, &[revoked.clone()], |snapshot| snapshot.generation = 3));
+        desk.reload(snapshot(&signer, std::slice::from_ref(&revoked), |snapshot| snapshot.generation = 3));
         assert!(desk.pass(&mut reader, 0).ends_with(b"0\r\n\r\n"), "{revoked:?}");
         assert_eq!(answers(&desk.feed(&mut open, &call))[0].status, 401, "{revoked:?}");
     }
@@ -145,9 +143,7 @@ fn two_issuers_with_one_subject_are_two_principals_and_share_no_role() {
     let ours = signer.good(&claims());
     let theirs = other.good(&claims_with("iss", json!("https://other.example.com")));
     let both = || vec![of("corp", ISSUER, &signer), of("other", "https://other.example.com", &other)];
-    let one = || vec![of("corp", ISSUER, &signer)];
-    assert_eq!(granted(one(), &[("alice", 1)], &ours), 200);
-    // With two issuers a bare name says nobody: either could give it.
+    // A bare name says nobody: either could give it.
     assert_eq!(granted(both(), &[("alice", 1)], &ours), 403);
     assert_eq!(granted(both(), &[("alice", 1)], &theirs), 403);
     assert_eq!(granted(both(), &[("corp|alice", 1)], &ours), 200);
@@ -178,7 +174,7 @@ fn resource() -> Resource {
         ],
         url: "https://mcp.example.com/.well-known/oauth-protected-resource/mcp".into(),
         metadata: bytes::Bytes::from_static(br#"{"resource":"https://mcp.example.com/mcp"}"#),
-        scopes: "mcp:call mcp:read".into(),
+        scopes: vec!["mcp:call".into(), "mcp:read".into()],
         header_block: bytes::Bytes::from_static(
             b"cache-control: public\r\naccess-control-allow-origin: *\r\n",
         ),
@@ -217,6 +213,38 @@ fn a_challenge_says_where_to_get_a_token_and_what_was_wrong_only_where_one_came(
 }
 
 #[test]
+fn a_token_with_too_little_scope_is_told_which_scopes_would_do() {
+    let signer = TestIssuer::new(Algorithm::Es256);
+    let mut desk = Desk::new(snapshot(&signer, &[], |snapshot| {
+        if let Some(first) = snapshot.listeners.first_mut() {
+            let scopes = ["mcp:all", "mcp:read", "mcp:run"].map(str::to_owned).to_vec();
+            let resource = Some(Arc::new(Resource { scopes, ..resource() }));
+            *first = Arc::new(Listener { resource, ..Listener::clone(first) });
+        }
+        let mut identities = Identities::clone(&snapshot.identities);
+        // `mcp:read` gives the reader's role, which may not call `echo`.
+        let scopes = [("mcp:all", 1), ("mcp:read", 2), ("mcp:run", 1)];
+        let scopes = scopes.map(|(scope, bits)| (scope.to_owned(), bits)).into();
+        identities.grants = Arc::new(Grants { scopes, ..Grants::default() });
+        snapshot.identities = Arc::new(identities);
+    }));
+    let token = signer.good(&claims_with("scope", json!("mcp:read")));
+    let answer = ask(&mut desk, &with(&echo("1", "x"), &token));
+    assert_eq!(
+        (answer.status, answer.json()["error"]["data"]["reason"].clone()),
+        (403, json!("insufficient_scope"))
+    );
+    let told = "error=\"insufficient_scope\", resource_metadata=\"https://mcp.example.com/.well-known/\
+                oauth-protected-resource/mcp\", scope=\"mcp:all mcp:run\"\r\n";
+    assert!(answer.head.contains(told), "{}", answer.head);
+    let token = signer.good(&claims_with("scope", json!("mcp:read mcp:run")));
+    assert_eq!(ask(&mut desk, &with(&echo("1", "x"), &token)).status, 200);
+    // Whoever has a key has no scopes to ask for.
+    let reader = String::from_utf8_lossy(&echo("1", "x")).replace(KEY, crate::fixture::READER_KEY);
+    assert_eq!(ask(&mut desk, reader.as_bytes()).json()["error"]["data"]["reason"], "forbidden");
+}
+
+#[test]
 fn the_metadata_is_there_for_everybody_and_says_nothing_else() {
     let signer = TestIssuer::new(Algorithm::Es256);
     let mut desk = telling(&signer);
@@ -250,9 +278,10 @@ fn the_metadata_is_there_for_everybody_and_says_nothing_else() {
 fn a_key_set_yields_public_keys_with_one_algorithm_each() {
     let pair = |algorithm| Pair::generate(algorithm).public("a", algorithm);
     let with = |mut key: Value, name: &str, value: Value| {
-        match value {
-            Value::Null => drop(key.as_object_mut().and_then(|key| key.remove(name))),
-            value => key[name] = value,
+        let members = key.as_object_mut().unwrap();
+        members.remove(name);
+        if !value.is_null() {
+            members.insert(name.to_owned(), value);
         }
         key
     };
@@ -294,7 +323,7 @@ fn a_key_set_yields_public_keys_with_one_algorithm_each() {
         json!("key"),
         json!({}),
     ] {
-        assert_eq!(decode(&[wrong.clone()]), Err(KeySetError::NoKey), "{wrong}");
+        assert_eq!(decode(std::slice::from_ref(&wrong)), Err(KeySetError::NoKey), "{wrong}");
         // One that can not be used takes no other with it.
         assert_eq!(decode(&[wrong.clone(), ed.clone()]), Ok(vec![Algorithm::EdDsa]), "{wrong}");
     }

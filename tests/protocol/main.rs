@@ -5,6 +5,9 @@
 #[path = "../fixture/mod.rs"]
 pub mod fixture;
 #[cfg(test)]
+#[path = "../fixture/issuer.rs"]
+pub mod issuer;
+#[cfg(test)]
 mod attacks;
 #[cfg(test)]
 mod http;

@@ -5,6 +5,7 @@
 
 pub mod load;
 pub mod clients;
+pub mod lists;
 pub mod expiry;
 pub mod staple;
 pub mod resolve;

@@ -124,10 +124,22 @@ const NO_MEANING: &[(&str, &str, &str)] = &[
         "certificates = [{ cert_file = \"...\", key_file = \"...\" }]",
     ),
     ("password", "encrypted key files are not read", "decrypt the key and protect it by its file mode"),
-    ("cacertfile", "this version does not ask for client certificates", REMOVE),
-    ("verify", "this version does not ask for client certificates", REMOVE),
-    ("verify_fun", "this version does not ask for client certificates", REMOVE),
-    ("fail_if_no_peer_cert", "this version does not ask for client certificates", REMOVE),
+    (
+        "cacertfile",
+        "authorities of clients belong to client_auth",
+        "client_auth.ca_file = \"clients-ca.crt\"",
+    ),
+    ("verify", "what is wanted of clients belongs to client_auth", "client_auth.mode = \"required\""),
+    (
+        "verify_fun",
+        "what is wanted of clients belongs to client_auth",
+        "client_auth.allowed_names = [\"*.agents.example.com\"]",
+    ),
+    (
+        "fail_if_no_peer_cert",
+        "what is wanted of clients belongs to client_auth",
+        "client_auth.mode = \"required\"",
+    ),
     ("log_level", "levels are a filter", "log.level = \"info\""),
 ];
 

@@ -130,7 +130,7 @@ mod tests {
         assert_eq!(at(&format!("{listener}/required")), serde_json::json!(["kind"]));
         assert_eq!(
             at(&format!("{listener}/properties/auth/items/enum")),
-            serde_json::json!(["api_key", "jwt"])
+            serde_json::json!(["api_key", "jwt", "mtls"])
         );
         assert_eq!(at("/properties/limits/properties/idle_timeout/default"), "2m");
     }

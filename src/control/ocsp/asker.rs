@@ -8,9 +8,11 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use super::super::config::checked::TlsProfile;
 use super::super::config::guests::{self, Verdict};
 use super::super::fetch::Fetcher;
 use super::super::moment;
+use super::super::problem::{Exit, Problem};
 use super::request::{Nonce, encode_request};
 use super::response::{Status, verify_response};
 use super::{Issuer, REQUEST_TYPE, RESPONSE_TYPE, Subject, responders};
@@ -85,8 +87,25 @@ impl Asker {
         Ok(Self { questions })
     }
 
-    /// Whom the judge of a profile asks; none when it asks nobody.
-    pub fn desk(&self, settings: &guests::Ocsp) -> Option<Arc<dyn Ocsp>> {
+    /// Whom the judge of a profile asks; none when it asks nobody. Starts the threads when that is needed first.
+    ///
+    /// # Errors
+    /// When a thread can not be started, or the authorities of this machine can not be read.
+    pub fn desk_of(profile: &TlsProfile, asker: &mut Option<Self>) -> Result<Option<Arc<dyn Ocsp>>, Problem> {
+        let Some(settings) = profile.client_auth.as_ref().map(|auth| &auth.ocsp) else { return Ok(None) };
+        if *settings == guests::Ocsp::Off {
+            return Ok(None);
+        }
+        if asker.is_none() {
+            *asker = Some(Self::start(&Fetcher::build(None)?).map_err(|error| {
+                let what = format!("cannot start the threads that ask about certificates: {error}");
+                Problem::error("E0325", what).exit(Exit::Unavailable)
+            })?);
+        }
+        Ok(asker.as_ref().and_then(|asker| asker.desk(settings)))
+    }
+
+    fn desk(&self, settings: &guests::Ocsp) -> Option<Arc<dyn Ocsp>> {
         let guests::Ocsp::Asked { url, ttl, on_failure } = settings else { return None };
         Some(Arc::new(Counter {
             asker: self.clone(),

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use serde_json::Value;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use certificate::ClientCertificate;
 use certificate::table::CertificateTable;
@@ -165,10 +165,18 @@ impl Remembered {
     }
 
     fn remember(&mut self, credential: &[u8], principal: &Principal, generation: u64) {
-        self.0 = (credential.len() <= REMEMBERED_BYTES_MAX).then(|| {
-            let credential = Zeroizing::new(credential.to_vec());
-            Box::new(Accepted { credential, principal: principal.clone(), generation })
+        if credential.len() > REMEMBERED_BYTES_MAX {
+            self.0 = None;
+            return;
+        }
+        // Callers who share a connection, as behind a proxy, take turns in one place.
+        let accepted = self.0.get_or_insert_with(|| {
+            let (credential, principal) = (Zeroizing::default(), principal.clone());
+            Box::new(Accepted { credential, principal, generation })
         });
+        accepted.credential.zeroize();
+        accepted.credential.extend_from_slice(credential);
+        (accepted.principal, accepted.generation) = (principal.clone(), generation);
     }
 }
 
@@ -236,11 +244,10 @@ impl Identities {
     }
 
     fn bearer(&self, bearer: Bearer, certificate: Option<Arc<ClientCertificate>>) -> Principal {
-        let Bearer { id, subject, expires_at_s, roles, scopes, claims, origin } = bearer;
-        // Where several issuers give names, a name alone says nobody.
-        let name = if self.tokens.list().len() == 1 { subject.as_str() } else { &*id };
+        let Bearer { id, expires_at_s, roles, scopes, claims, origin } = bearer;
         let (roles, scopes_named) = (roles.iter().map(String::as_str), scopes.iter().map(String::as_str));
-        let roles = self.grants.roles_of(name, roles, scopes_named);
+        // By the whole name: another issuer may call somebody else the same.
+        let roles = self.grants.roles_of(&id, roles, scopes_named);
         let facts = Facts { claims, scopes, origin: Some(origin), certificate, ..Facts::of(Method::Jwt) };
         Principal { id, roles, expires_at_s, facts: Arc::new(facts) }
     }

@@ -7,7 +7,8 @@ use super::form::{Form, Ids, form_of};
 use super::note::Known;
 use super::reading::Reading;
 use super::{Connection, Drain, listener_of};
-use crate::pipeline::authorize::{Occasion, Target, authorize};
+use crate::pipeline::authenticate::{Method, Principal};
+use crate::pipeline::authorize::{Asker, Occasion, Target, authorize};
 use crate::pipeline::dispatch::{Dispatched, Visitor, dispatch};
 use crate::pipeline::envelope::{self, Envelope, Request};
 use crate::pipeline::event::Count;
@@ -120,8 +121,13 @@ impl Connection {
         turn: &mut Turn<'_>,
     ) {
         let row = respond::refuse(turn, listener, caller.exchange, refusal, Some(request.id));
-        let is_about_a_name =
-            matches!(refusal, Refusal::Forbidden | Refusal::UnknownTool | Refusal::UnknownPrompt);
+        let is_about_a_name = matches!(
+            refusal,
+            Refusal::Forbidden
+                | Refusal::InsufficientScope { .. }
+                | Refusal::UnknownTool
+                | Refusal::UnknownPrompt
+        );
         let named = request
             .method
             .named_by()
@@ -266,9 +272,28 @@ pub(super) fn decide<'i>(
         Err(refusal) => {
             let is_denied = refusal == Refusal::Forbidden;
             turn.count(if is_denied { Count::AuthorizeDenied } else { Count::DispatchFailed });
-            return Err(refusal);
+            return Err(if is_denied { step_up(request, visitor, turn) } else { refusal });
         }
     };
     turn.count(Count::AuthorizeAllowed);
     Ok((target, dispatch(request, target, visitor, turn)?))
+}
+
+/// What a caller is told whom no role allows something: where a token with another scope would do, which scopes those are.
+// MCP 2026-07-28, Authorization: all of them at once, so that a client does not ask its user again and again.
+fn step_up<'i>(request: &Request<'_, 'i>, visitor: &Visitor<'_>, turn: &Turn<'_>) -> Refusal<'i> {
+    let (snapshot, principal) = (turn.snapshot, visitor.principal);
+    if principal.facts.method != Method::Jwt || visitor.listener.resource.is_none() {
+        return Refusal::Forbidden;
+    }
+    let mut scopes = 0;
+    for (index, bits) in (0..u64::BITS).zip(snapshot.identities.grants.scopes.values()) {
+        let principal = Principal { roles: principal.roles | bits, ..principal.clone() };
+        let asker = Asker { principal: &principal, ..visitor.asker(turn.now) };
+        let judge = snapshot.policy.judge(asker, Occasion::Request(request));
+        if authorize(&judge, &snapshot.registry, request) != Err(Refusal::Forbidden) {
+            scopes |= 1 << index;
+        }
+    }
+    if scopes == 0 { Refusal::Forbidden } else { Refusal::InsufficientScope { scopes } }
 }

@@ -13,6 +13,8 @@ pub enum Challenge {
     Refused,
     /// What came can not be read as a credential.
     Malformed,
+    /// It is accepted, and with one of these scopes it would do: one bit each, by index into `Resource::scopes`.
+    Scope(u64),
 }
 
 impl Challenge {
@@ -25,15 +27,30 @@ impl Challenge {
             Self::Missing => {}
             Self::Refused => encode_parameter(out, "error", "invalid_token"),
             Self::Malformed => encode_parameter(out, "error", "invalid_request"),
+            Self::Scope(_) => encode_parameter(out, "error", "insufficient_scope"),
         }
         if let Some(resource) = resource {
             encode_parameter(out, "resource_metadata", &resource.url);
-            if !resource.scopes.is_empty() {
-                encode_parameter(out, "scope", &resource.scopes);
+            let wanted = match self {
+                Self::Scope(bits) => bits,
+                Self::Missing | Self::Refused | Self::Malformed => u64::MAX,
+            };
+            let is_wanted =
+                |at: usize| u32::try_from(at).is_ok_and(|at| wanted.checked_shr(at).unwrap_or(0) & 1 == 1);
+            let scopes =
+                resource.scopes.iter().enumerate().filter(|(at, scope)| is_wanted(*at) && is_scope(scope));
+            let scopes: Vec<&str> = scopes.map(|(_, scope)| scope.as_str()).collect();
+            if !scopes.is_empty() {
+                encode_parameter(out, "scope", &scopes.join(" "));
             }
         }
         out.extend_from_slice(b"\r\n");
     }
+}
+
+/// RFC 6749 3.3.
+fn is_scope(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
 }
 
 /// Names, URLs and scopes are checked when they are configured: nothing in them needs an escape.

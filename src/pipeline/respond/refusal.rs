@@ -87,6 +87,11 @@ pub enum Refusal<'r> {
     SessionUnknown,
     /// No role allows it.
     Forbidden,
+    /// The same, and a token with one of these scopes would do.
+    InsufficientScope {
+        /// One bit each, by index into `Resource::scopes`.
+        scopes: u64,
+    },
     /// No such method in this era.
     MethodNotFound(Era),
     /// No such tool.
@@ -239,6 +244,9 @@ impl Refusal<'_> {
             ),
             Self::SessionUnknown => own(Envelope, 404, "session_unknown", "the session is unknown or over"),
             Self::Forbidden => own(Authorize, 403, "forbidden", "no role of the caller allows this"),
+            Self::InsufficientScope { .. } => {
+                own(Authorize, 403, "insufficient_scope", "the token needs another scope for this")
+            }
             // MCP 2026-07-28 wants 404; to a legacy client that would mean that its session is over.
             Self::MethodNotFound(era) => {
                 let status = if era == Era::Modern { 404 } else { 200 };
@@ -291,6 +299,10 @@ impl Refusal<'_> {
             400 if *self == Self::CredentialMalformed => Some(Extra::Challenge(Challenge::Malformed)),
             401 if *self == Self::CredentialRefused => Some(Extra::Challenge(Challenge::Refused)),
             401 => Some(Extra::Challenge(Challenge::Missing)),
+            403 => {
+                let Self::InsufficientScope { scopes } = self else { return None };
+                Some(Extra::Challenge(Challenge::Scope(*scopes)))
+            }
             426 => Some(Extra::WebSocketVersion),
             405 => Some(Extra::Allow),
             429 => {

@@ -21,6 +21,11 @@ impl Check<'_> {
             if !listeners.accepts_tokens {
                 self.unused(&path, "no listener accepts tokens");
             }
+            // Principals are told apart by what stands before the bar, and this stands before those of certificates.
+            if name == "cert" {
+                let message = "`cert` is the name of no issuer: clients with certificates have it";
+                self.report.problem(Code::Contradiction, &path, message).help("choose another name");
+            }
             let Some(issuer) = self.issuer(&path, &name, raw) else { continue };
             if let Some(other) = issuers.iter().find(|other| other.rules.issuer == issuer.rules.issuer) {
                 let message = format!("{} is the issuer of two tables", quoted(&issuer.rules.issuer));

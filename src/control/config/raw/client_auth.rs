@@ -21,7 +21,7 @@ pub(in super::super) struct ClientAuth {
     #[schemars(length(min = 1, max = 3))]
     pub(in super::super) identity_from: Vec<Identity>,
     /// Who may come in: names, where `*` stands for one whole label of a host name or one whole segment of a URI's path,
-    /// and `**` for the rest of a path. An empty list lets in everybody whom the authorities certify.
+    /// and `**` for the rest of a path; a common name is written `cn:NAME`. An empty list lets in everybody whom the authorities certify.
     #[schemars(extend("x-form" = "name patterns"))]
     pub(in super::super) allowed_names: Vec<String>,
     /// Extended key usages that a certificate must have, all of them: `"clientAuth"` or numbers with dots.

@@ -48,7 +48,12 @@ const EXAMPLES: &[(Code, &str, &str)] = &[
     (Code::Malformed, "[native]", "[log]\nlevel = \"loud\"\n[native]"),
     (Code::Malformed, "[rate_limits.per_ip]", "[rate_limits.\"per ip\"]"),
     (Code::NotRead, "[native]", "[metrics]\nenabled = true\n[native]"),
-    (Code::NotRead, "auth = [\"api_key\"]", "auth = [\"api_key\", \"mtls\"]"),
+    (Code::NoClientAuth, "auth = [\"api_key\"]", "auth = [\"api_key\", \"mtls\"]"),
+    (
+        Code::RevocationWeak,
+        "[tls.public]",
+        "[tls.public.client_auth]\nmode = \"optional\"\nca_file = \"ca.crt\"\n[tls.public.client_auth.crl]\nfiles = [\"*.crl\"]\nunknown = \"allow\"\n[tls.public]",
+    ),
     (Code::NoMeaning, "[tls.public]", "[tls.public]\ndhfile = \"dh.pem\""),
     (
         Code::SameAddress,

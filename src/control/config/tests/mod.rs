@@ -7,6 +7,7 @@ mod forms;
 mod listeners;
 mod mistakes;
 mod mutations;
+mod client_auth;
 mod values;
 mod tokens;
 

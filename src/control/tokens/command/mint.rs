@@ -16,7 +16,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::Args;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject as _;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::super::super::files::{load_private, reason};
 use super::super::super::moment;
@@ -61,13 +61,14 @@ pub(super) fn run(mint: &Mint) -> Result<String, Vec<Problem>> {
     let pair = load_pair(mint).map_err(|problem| vec![problem])?;
     let (algorithm, public) = pair.public();
     let id = encode(
-        digest::digest(&digest::SHA256, public.to_string().as_bytes()).as_ref().get(..8).unwrap_or_default(),
+        digest::digest(&digest::SHA256, Value::Object(public.clone()).to_string().as_bytes())
+            .as_ref()
+            .get(..8)
+            .unwrap_or_default(),
     );
     if let Some(path) = &mint.jwks {
         let mut key = public;
-        key["kid"] = id.as_str().into();
-        key["alg"] = algorithm.name().into();
-        key["use"] = "sig".into();
+        key.extend(members(json!({"kid": id, "alg": algorithm.name(), "use": "sig"})));
         let set = format!("{:#}\n", json!({"keys": [key]}));
         fs::write(path, set)
             .map_err(|error| vec![failed(format!("cannot write {}: {}", path.display(), reason(&error)))])?;
@@ -76,19 +77,22 @@ pub(super) fn run(mint: &Mint) -> Result<String, Vec<Problem>> {
     let random = SystemRandom::new();
     random.fill(&mut nonce).map_err(|_| vec![failed("the random number generator failed".to_owned())])?;
     let now_s = u64::try_from(moment::unix_now_s()).unwrap_or(0);
-    let mut claims = json!({
+    let mut claims = members(json!({
         "iss": mint.issuer, "aud": mint.audience, "sub": mint.subject, "jti": encode(&nonce),
         "iat": now_s, "exp": now_s.saturating_add(mint.ttl),
-    });
+    }));
     if !mint.scope.is_empty() {
-        claims["scope"] = mint.scope.join(" ").into();
+        claims.insert("scope".to_owned(), mint.scope.join(" ").into());
     }
     if !mint.role.is_empty() {
-        claims["roles"] = mint.role.clone().into();
+        claims.insert("roles".to_owned(), mint.role.clone().into());
     }
     let header = json!({"alg": algorithm.name(), "kid": id, "typ": "at+jwt"});
-    let signed =
-        format!("{}.{}", encode(header.to_string().as_bytes()), encode(claims.to_string().as_bytes()));
+    let signed = format!(
+        "{}.{}",
+        encode(header.to_string().as_bytes()),
+        encode(Value::Object(claims).to_string().as_bytes())
+    );
     let signature = pair.sign(&random, signed.as_bytes()).map_err(|problem| vec![problem])?;
     Ok(format!("{signed}.{}\n", encode(&signature)))
 }
@@ -109,7 +113,7 @@ fn load_pair(mint: &Mint) -> Result<Pair, Problem> {
 }
 
 impl Pair {
-    fn public(&self) -> (Algorithm, Value) {
+    fn public(&self) -> (Algorithm, Map<String, Value>) {
         match self {
             Self::Curve(pair, algorithm) => {
                 let point = pair.public_key().as_ref();
@@ -117,16 +121,16 @@ impl Pair {
                 let coordinates = point.get(1..).unwrap_or_default();
                 let (x, y) = coordinates.split_at(coordinates.len() / 2);
                 let curve = if *algorithm == Algorithm::Es256 { "P-256" } else { "P-384" };
-                (*algorithm, json!({"kty": "EC", "crv": curve, "x": encode(x), "y": encode(y)}))
+                (*algorithm, members(json!({"kty": "EC", "crv": curve, "x": encode(x), "y": encode(y)})))
             }
             Self::Edwards(pair) => {
                 let x = encode(pair.public_key().as_ref());
-                (Algorithm::EdDsa, json!({"kty": "OKP", "crv": "Ed25519", "x": x}))
+                (Algorithm::EdDsa, members(json!({"kty": "OKP", "crv": "Ed25519", "x": x})))
             }
             Self::Rsa(pair) => {
                 let components = RsaPublicKeyComponents::<Vec<u8>>::from(pair.public_key());
                 let (n, e) = (encode(&components.n), encode(&components.e));
-                (Algorithm::Rs256, json!({"kty": "RSA", "n": n, "e": e}))
+                (Algorithm::Rs256, members(json!({"kty": "RSA", "n": n, "e": e})))
             }
         }
     }
@@ -143,6 +147,12 @@ impl Pair {
             }
         }
     }
+}
+
+/// The members of an object; nothing of anything else.
+fn members(object: Value) -> Map<String, Value> {
+    let Value::Object(members) = object else { return Map::new() };
+    members
 }
 
 fn encode(bytes: &[u8]) -> String {

@@ -270,11 +270,11 @@ struct Usage<'r> {
 }
 
 impl ExtendedKeyUsageValidator for Usage<'_> {
-    fn validate(&self, given: KeyPurposeIdIter<'_, '_>) -> Result<(), Error> {
+    fn validate(&self, mut given: KeyPurposeIdIter<'_, '_>) -> Result<(), Error> {
         if self.purposes.iter().any(|purpose| purpose == CLIENT_AUTH) {
             return KeyUsage::client_auth().validate(given);
         }
-        given.map(|purpose| purpose.map(|_| ())).collect()
+        given.try_for_each(|purpose| purpose.map(|_| ()))
     }
 }
 

@@ -227,6 +227,7 @@ impl Rejected {
 
     /// What rustls gives back of what the judge gave it.
     pub fn of(error: &rustls::Error) -> Option<Self> {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "rustls' list; only these are about certificates")]
         match error {
             rustls::Error::InvalidCertificate(rustls::CertificateError::Other(rustls::OtherError(inner))) => {
                 inner.downcast_ref::<Self>().cloned()

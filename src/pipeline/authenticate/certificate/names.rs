@@ -1,4 +1,5 @@
-//! What a client may be called: a URI, a host name or a common name, and patterns of them.
+//! What a client may be called: a URI, a host name or a common name, and patterns of them. A common name is written
+//! `cn:NAME`, so that none can be taken for a host name: an authority may look at those more closely.
 //! A `*` is one whole label of a host name or one whole segment of a path: `*.example.com` is neither `example.com` nor
 //! `a.b.example.com` nor `evil-example.com`.
 //! Never: a part of a label or of a segment that matches.
@@ -8,6 +9,8 @@
 pub const NAME_BYTES_MAX: usize = 255;
 
 const SPIFFE: &str = "spiffe://";
+/// What stands before a common name. No host name has a colon, and no URI of this scheme is a name.
+const COMMON: &str = "cn:";
 
 /// Where in a certificate a name stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +28,7 @@ pub enum NameKind {
 pub struct Name {
     /// Where it stands.
     pub kind: NameKind,
-    /// Host names in lower case.
+    /// Host names in lower case, common names behind `cn:`.
     pub text: String,
 }
 
@@ -40,10 +43,13 @@ impl Name {
             && match kind {
                 NameKind::Uri => is_uri(text),
                 NameKind::Dns => is_host(text),
-                // A common name that looks like a URI would be taken for one.
-                NameKind::CommonName => !text.contains("://"),
+                NameKind::CommonName => true,
             };
-        let text = if kind == NameKind::Dns { text.to_ascii_lowercase() } else { text.to_owned() };
+        let text = match kind {
+            NameKind::Uri => text.to_owned(),
+            NameKind::Dns => text.to_ascii_lowercase(),
+            NameKind::CommonName => format!("{COMMON}{text}"),
+        };
         is_sound.then_some(Self { kind, text })
     }
 }
@@ -63,7 +69,7 @@ fn is_uri(text: &str) -> bool {
     }
     let Some((scheme, rest)) = text.split_once(':') else { return false };
     if !scheme.eq_ignore_ascii_case("spiffe") {
-        return !scheme.is_empty() && !rest.is_empty();
+        return !scheme.is_empty() && !rest.is_empty() && !scheme.eq_ignore_ascii_case("cn");
     }
     // SPIFFE-ID 2: lower case, no port, no user, no query, no fragment; segments neither empty nor dots.
     let Some(rest) = text.strip_prefix(SPIFFE) else { return false };
@@ -82,9 +88,8 @@ fn is_uri(text: &str) -> bool {
 /// A pattern of names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamePattern {
-    /// With a scheme it is of URIs, else of host names and common names.
-    is_uri: bool,
-    /// What stands before the first part: a URI's scheme and authority.
+    kind: NameKind,
+    /// What stands before the first part: a URI's scheme and authority, or all of a common name.
     origin: String,
     parts: Vec<Part>,
 }
@@ -109,16 +114,19 @@ impl NamePattern {
         if text.chars().any(char::is_control) {
             return Err("it has a control character");
         }
-        let (is_uri, origin, path, separator) = match text.split_once("://") {
-            Some((scheme, rest)) => {
+        let (kind, origin, path, separator) = match (text.strip_prefix(COMMON), text.split_once("://")) {
+            (Some(""), _) => return Err("the name is missing"),
+            (Some(_), _) => (NameKind::CommonName, text.to_owned(), "", '.'),
+            (None, Some((scheme, rest))) => {
                 let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-                (true, format!("{scheme}://{authority}"), path, '/')
+                (NameKind::Uri, format!("{scheme}://{authority}"), path, '/')
             }
-            None => (false, String::new(), text, '.'),
+            (None, None) => (NameKind::Dns, String::new(), text, '.'),
         };
         if origin.contains('*') {
-            return Err("what stands before the path has no wildcard");
+            return Err("only a label of a host name or a segment of a path can be a wildcard");
         }
+        let is_uri = kind == NameKind::Uri;
         let mut parts = Vec::new();
         let count = if path.is_empty() { 0 } else { path.split(separator).count() };
         for (index, part) in path.split(separator).take(count).enumerate() {
@@ -130,19 +138,20 @@ impl NamePattern {
                 part => Part::Exactly(part.to_owned()),
             });
         }
-        if !is_uri && !parts.iter().any(|part| matches!(part, Part::Exactly(_))) {
+        if kind == NameKind::Dns && !parts.iter().any(|part| matches!(part, Part::Exactly(_))) {
             return Err("it matches everything");
         }
-        Ok(Self { is_uri, origin, parts })
+        Ok(Self { kind, origin, parts })
     }
 
     /// Whether it matches.
     pub fn matches(&self, kind: NameKind, text: &str) -> bool {
-        if self.is_uri != (kind == NameKind::Uri) {
+        if self.kind != kind {
             return false;
         }
         let (path, separator) = match text.strip_prefix(self.origin.as_str()) {
-            Some(rest) if self.is_uri => match (rest.strip_prefix('/'), rest) {
+            Some(rest) if kind == NameKind::CommonName => return rest.is_empty(),
+            Some(rest) if kind == NameKind::Uri => match (rest.strip_prefix('/'), rest) {
                 (Some(path), _) => (Some(path), '/'),
                 (None, "") => (None, '/'),
                 (None, _) => return false,
@@ -185,8 +194,12 @@ mod tests {
             ("*.agents.example.com", Dns, "a.agents.example.com.evil.org", false),
             ("*.agents.example.com", Dns, ".agents.example.com", false),
             ("A.example.com", Dns, "a.example.com", true),
-            ("Robot", CommonName, "Robot", true),
-            ("Robot", CommonName, "robot", false),
+            ("cn:Robot 7", CommonName, "cn:Robot 7", true),
+            ("cn:Robot", CommonName, "cn:robot", false),
+            ("cn:Robot", CommonName, "cn:Robot 7", false),
+            ("cn:a.example.com", Dns, "a.example.com", false),
+            ("a.example.com", CommonName, "cn:a.example.com", false),
+            ("*.example.com", CommonName, "cn:a.example.com", false),
             ("a.example.com", Uri, "a.example.com", false),
             ("spiffe://example.com/agent/*", Uri, "spiffe://example.com/agent/7", true),
             ("spiffe://example.com/agent/*", Uri, "spiffe://example.com/agent/7/8", false),
@@ -197,7 +210,7 @@ mod tests {
             ("spiffe://example.com/agent/**", Uri, "spiffe://example.com/agent", false),
             ("spiffe://example.com", Uri, "spiffe://example.com", true),
             ("spiffe://example.com", Uri, "spiffe://example.com/x", false),
-            ("spiffe://example.com/x", CommonName, "spiffe://example.com/x", false),
+            ("spiffe://example.com/x", CommonName, "cn:spiffe://example.com/x", false),
         ] {
             let compiled = NamePattern::compile(pattern).expect(pattern);
             assert_eq!(compiled.matches(kind, name), expected, "{pattern} {name}");
@@ -215,6 +228,9 @@ mod tests {
             "a..b",
             "spiffe://*/x",
             "spiffe://a/**/x",
+            "cn:",
+            "cn:*",
+            "cn:ops-*",
             "x://a//b",
             "a\nb",
         ] {
@@ -243,7 +259,9 @@ mod tests {
             (Uri, "urn:uuid:1", true),
             (Uri, "nothing", false),
             (CommonName, "Robot 7", true),
-            (CommonName, "spiffe://example.com/agent", false),
+            (CommonName, "spiffe://example.com/agent", true),
+            (Uri, "cn:robot", false),
+            (Uri, "CN:robot", false),
             (CommonName, "a|b", false),
             (CommonName, "a\0b", false),
             (CommonName, " a", false),

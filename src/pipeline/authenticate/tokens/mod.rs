@@ -189,8 +189,6 @@ pub struct Origin {
 pub struct Bearer {
     /// `<issuer's name>|<subject>`.
     pub id: Arc<str>,
-    /// As its issuer calls it.
-    pub subject: String,
     /// The first second at which the token is not good any more.
     pub expires_at_s: u64,
     /// Names of roles that its issuer gives.
@@ -282,7 +280,6 @@ impl Issuers {
         }
         Ok(Bearer {
             id: format!("{}|{subject}", issuer.name).into(),
-            subject,
             expires_at_s,
             roles,
             scopes,

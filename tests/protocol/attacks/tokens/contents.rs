@@ -4,9 +4,9 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::fixture::issuer::encode;
+use crate::issuer::encode;
 
-/// Tokens that are well signed and not for us, not for now, or nobody's.
+/// Tokens that are well signed and of another issuer, for somebody else, or nobody's.
 pub(super) fn contents(world: &World) -> Vec<Case> {
     let es = world.of(Algorithm::Es256);
     let with = |name: &str, value: Value| es.good(&claims_with(name, value));
@@ -57,6 +57,17 @@ pub(super) fn contents(world: &World) -> Vec<Case> {
     ] {
         cases.push(case(format!("sub {sub:.40}"), with("sub", sub), Flaw::Subject));
     }
+    let mut theirs = claims_with("iss", json!(OTHER));
+    theirs["sub"] = json!("anybody");
+    cases.push(case("a key taken back", world.other.good(&theirs), Flaw::Revoked));
+    cases
+}
+
+/// Tokens that are not for now, not for this connection, or taken back.
+pub(super) fn occasions(world: &World) -> Vec<Case> {
+    let es = world.of(Algorithm::Es256);
+    let with = |name: &str, value: Value| es.good(&claims_with(name, value));
+    let mut cases = Vec::new();
     let (leeway, age) = (30, 3600);
     cases.extend([
         case("exp just over", with("exp", json!(NOW_S - leeway)), Flaw::Expired),
@@ -99,8 +110,5 @@ pub(super) fn contents(world: &World) -> Vec<Case> {
     for name in ["exp", "iat"] {
         cases.push(case(format!("no {name}"), with(name, Value::Null), Flaw::Claim));
     }
-    let mut theirs = claims_with("iss", json!(OTHER));
-    theirs["sub"] = json!("anybody");
-    cases.push(case("a key taken back", world.other.good(&theirs), Flaw::Revoked));
     cases
 }

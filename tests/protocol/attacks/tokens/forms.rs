@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::fixture::issuer::{Pair, token_of};
+use crate::issuer::{Pair, token_of};
 
 /// Tokens that are cut, padded, too long, or that say a thing twice.
 pub(super) fn forms(world: &World) -> Vec<Case> {
@@ -92,13 +92,6 @@ pub(super) fn signatures(world: &World) -> Vec<Case> {
         0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
     ]
     .to_vec();
-    let flipped = |issuer: &TestIssuer, at: usize| {
-        signed_by(issuer, &|signed| {
-            let mut signature = issuer.pair.sign(issuer.algorithm, signed);
-            signature[at] ^= 1;
-            signature
-        })
-    };
     let mut cases = vec![
         case("r = s = 0", signed_by(es, &|_| vec![0; 64]), Flaw::Signature),
         case("r = s = n", signed_by(es, &|_| [order.clone(), order.clone()].concat()), Flaw::Signature),
@@ -139,12 +132,25 @@ pub(super) fn signatures(world: &World) -> Vec<Case> {
             Flaw::Signature,
         ),
     ];
+    cases.extend(changed(world));
+    cases
+}
+
+/// Signatures of other tokens, or with a bit that is another.
+fn changed(world: &World) -> Vec<Case> {
+    let es = world.of(Algorithm::Es256);
+    let body = claims().to_string();
+    let flipped = |issuer: &TestIssuer| {
+        token_of(issuer.header().to_string().as_bytes(), body.as_bytes(), |signed| {
+            let mut signature = issuer.pair.sign(issuer.algorithm, signed);
+            signature[20] ^= 1;
+            signature
+        })
+    };
+    let mut cases = Vec::new();
     for issuer in &world.ours {
-        cases.push(case(
-            format!("{} with one bit changed", issuer.key_id),
-            flipped(issuer, 20),
-            Flaw::Signature,
-        ));
+        let name = format!("{} with one bit changed", issuer.key_id);
+        cases.push(case(name, flipped(issuer), Flaw::Signature));
     }
     // Claims of one token under the signature of another.
     let (good, better) = (es.good(&claims()), es.good(&claims_with("sub", json!("root"))));
@@ -158,9 +164,9 @@ pub(super) fn signatures(world: &World) -> Vec<Case> {
 fn der(raw: &[u8]) -> Vec<u8> {
     let integer = |half: &[u8]| {
         let padded = if half[0] >= 0x80 { [&[0], half].concat() } else { half.to_vec() };
-        [&[2, padded.len() as u8], padded.as_slice()].concat()
+        [&[2, u8::try_from(padded.len()).unwrap()], padded.as_slice()].concat()
     };
     let (r, s) = raw.split_at(raw.len() / 2);
     let both = [integer(r), integer(s)].concat();
-    [&[0x30, both.len() as u8], both.as_slice()].concat()
+    [&[0x30, u8::try_from(both.len()).unwrap()], both.as_slice()].concat()
 }

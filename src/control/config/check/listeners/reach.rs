@@ -77,13 +77,12 @@ impl Check<'_> {
         let Table { path, name, raw, .. } = *table;
         let setting = child(path, "auth");
         let is_doubtful = self.report.is_doubtful(&setting);
-        if raw.auth.is_empty() {
-            if raw.auth_required && !is_doubtful && !self.report.is_doubtful(&child(path, "auth_required")) {
-                let message =
-                    format!("listener `{name}` requires authentication but accepts no way to authenticate");
-                let problem = self.report.problem(Code::NoMethod, &setting, message);
-                problem.help("add auth = [\"api_key\"] and [auth.api_key]");
-            }
+        let is_required = raw.auth_required && !self.report.is_doubtful(&child(path, "auth_required"));
+        if raw.auth.is_empty() && is_required && !is_doubtful {
+            let message =
+                format!("listener `{name}` requires authentication but accepts no way to authenticate");
+            let problem = self.report.problem(Code::NoMethod, &setting, message);
+            problem.help("add auth = [\"api_key\"] and [auth.api_key]");
         }
         if raw.auth.contains(&Method::Jwt) && around.auth.jwt.is_empty() && !self.report.is_doubtful("auth") {
             let message = format!("listener `{name}` accepts tokens, but there is no [auth.jwt.NAME]");

@@ -123,7 +123,7 @@ pub fn load_profile(profile: &TlsProfile, kept: &mut Kept, now_s: i64) -> Result
         problems.push(problem);
         None
     });
-    let judge = load_judge(profile, &kept.lists.of(profile), ocsp).unwrap_or_else(|found| {
+    let judge = load_judge(profile, kept.lists.of(profile), ocsp).unwrap_or_else(|found| {
         problems.extend(found);
         None
     });
@@ -207,7 +207,7 @@ pub fn inspect(config: &Config, offered: &Registry, now_s: i64) -> Vec<(String, 
                 Err(problems) => found.extend(problems.into_iter().map(|problem| (setting(), problem))),
             }
         }
-        let judged = load_judge(profile, &[], None).err().unwrap_or_default();
+        let judged = load_judge(profile, Vec::new(), None).err().unwrap_or_default();
         let setting = || format!("tls.{}.client_auth", profile.name);
         found.extend(judged.into_iter().map(|problem| (setting(), problem)));
         if found.len() == before {

@@ -4,6 +4,7 @@
 //! Next: `pipeline/snapshot.rs`, what comes out.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::certs::clients::load_judge;
 use super::certs::lists::FetchedLists;
@@ -95,7 +96,7 @@ pub struct CertificateFact {
 pub fn load_materials(config: &Config, kept: &mut Kept, now_s: i64) -> Result<Materials, Vec<Problem>> {
     let (mut tls, mut problems) = (Vec::new(), Vec::new());
     for profile in &config.tls {
-        match load_profile(profile, kept, now_s) {
+        match load_profile(profile, config.limits.tls_handshake_timeout, kept, now_s) {
             Ok(loaded) => tls.push(loaded),
             Err(found) => problems.extend(found),
         }
@@ -110,8 +111,13 @@ pub fn load_materials(config: &Config, kept: &mut Kept, now_s: i64) -> Result<Ma
     }
 }
 
-/// One TLS profile from its files. All problems are listed.
-pub fn load_profile(profile: &TlsProfile, kept: &mut Kept, now_s: i64) -> Result<TlsMaterial, Vec<Problem>> {
+/// One TLS profile from its files; connections wait for `handshake_timeout` at most for what a responder says. All problems are listed.
+pub fn load_profile(
+    profile: &TlsProfile,
+    handshake_timeout: Duration,
+    kept: &mut Kept,
+    now_s: i64,
+) -> Result<TlsMaterial, Vec<Problem>> {
     let (mut certificates, mut problems) = (Vec::new(), Vec::new());
     for files in &profile.certificates {
         match load_identity(&profile.name, files, now_s) {
@@ -119,7 +125,7 @@ pub fn load_profile(profile: &TlsProfile, kept: &mut Kept, now_s: i64) -> Result
             Err(found) => problems.extend(found),
         }
     }
-    let ocsp = Asker::desk_of(profile, &mut kept.asker).unwrap_or_else(|problem| {
+    let ocsp = Asker::desk_of(profile, handshake_timeout, &mut kept.asker).unwrap_or_else(|problem| {
         problems.push(problem);
         None
     });

@@ -204,12 +204,13 @@ struct Refreshed {
 fn refresh_materials(server: &mut Server, now_s: i64) -> Refreshed {
     let (config, mut materials) = (server.config.clone(), server.materials.clone());
     let (mut kept, mut problems) = (Vec::new(), Vec::new());
+    let handshake_timeout = config.limits.tls_handshake_timeout;
     for (profile, material) in config.tls.iter().zip(&mut materials.tls) {
         // Lists that are fetched are none of the files that wait for a signal.
         if profile.on_change == OnChange::Wait && server.kept.lists.of(profile).is_empty() {
             continue;
         }
-        match load_profile(profile, &mut server.kept, now_s) {
+        match load_profile(profile, handshake_timeout, &mut server.kept, now_s) {
             Ok(loaded) => *material = loaded,
             Err(found) => {
                 problems.extend(found);

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use mcpring::pipeline::admit::{Buckets, Payer};
 use mcpring::pipeline::authenticate::tokens::cache::TokenCache;
 use mcpring::pipeline::authenticate::{Facts, Memory, Method, Principal, Remembered, authenticate};
-use mcpring::pipeline::authorize::{Asker, Judge, Occasion, Policy, Target, authorize};
+use mcpring::pipeline::authorize::{Asker, Occasion, Policy, Rights, Target, authorize};
 use mcpring::pipeline::connection::Connection;
 use mcpring::pipeline::dispatch::{Dispatched, Visitor, dispatch};
 use mcpring::pipeline::envelope::{self, Envelope, Request};
@@ -228,10 +228,10 @@ pub fn envelope() -> Ready {
 }
 
 /// The policy, for that request of somebody's on the first listener.
-fn policed<'a>(snapshot: &'a Snapshot, principal: &'a Principal, request: &'a Request<'a, 'a>) -> Judge<'a> {
+fn rights<'a>(snapshot: &'a Snapshot, principal: &'a Principal, request: &'a Request<'a, 'a>) -> Rights<'a> {
     let listener = snapshot.listeners.first().expect("there is a listener");
     let asker = Asker { principal, peer: Peer::Local, listener, now: Now::default() };
-    snapshot.policy.judge(asker, Occasion::Request(request))
+    snapshot.policy.rights(asker, Occasion::Request(request))
 }
 
 /// Whether the operator may call `echo`.
@@ -240,8 +240,8 @@ pub fn authorization() -> Ready {
     let principal = operator();
     let request = understood(&snapshot, &principal);
     ready(move || {
-        let judge = policed(&snapshot, &principal, &request);
-        let target = authorize(&judge, &snapshot.registry, black_box(&request));
+        let rights = rights(&snapshot, &principal, &request);
+        let target = authorize(&rights, &snapshot.registry, black_box(&request));
         assert!(black_box(target).is_ok());
     })
 }
@@ -326,9 +326,9 @@ pub fn dispatching() -> Ready {
     let mut desk = Desk::new(snapshot());
     let principal = operator();
     let request = understood(&desk.snapshot, &principal);
-    let judge = policed(&desk.snapshot, &principal, &request);
+    let rights = rights(&desk.snapshot, &principal, &request);
     let target =
-        authorize(&judge, &desk.snapshot.registry, &request).expect("the operator may do everything");
+        authorize(&rights, &desk.snapshot.registry, &request).expect("the operator may do everything");
     let connection = desk.connect();
     ready(Dispatch { desk, connection, request, target, principal, outbox: Vec::new() })
 }

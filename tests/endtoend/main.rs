@@ -18,6 +18,8 @@ mod life;
 #[cfg(test)]
 mod rotation;
 #[cfg(test)]
+mod keys;
+#[cfg(test)]
 mod stapling;
 #[cfg(test)]
 mod sessions;

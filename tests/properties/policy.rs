@@ -60,15 +60,19 @@ fn roles() -> impl Strategy<Value = Vec<RoleRules>> {
     )
 }
 
-fn ask<T>(policy: &Policy, roles: u64, ask: impl FnOnce(&mcpring::pipeline::authorize::Judge<'_>) -> T) -> T {
+fn ask<T>(
+    policy: &Policy,
+    roles: u64,
+    ask: impl FnOnce(&mcpring::pipeline::authorize::Rights<'_>) -> T,
+) -> T {
     let (principal, listener) = (Principal::resident("p", roles), listener("here", Security::Plain));
     let peer = std::net::SocketAddr::from(([10, 0, 0, 1], 9)).into();
     let asker = Asker { principal: &principal, peer, listener: &listener, now: Now::default() };
-    ask(&policy.judge(asker, Occasion::Prospect))
+    ask(&policy.rights(asker, Occasion::Prospect))
 }
 
 fn may_call(policy: &Policy, roles: u64, tool: usize) -> bool {
-    ask(policy, roles, |judge| judge.allows_entry(Kind::Tools, tool, DEMO_TOOLS[tool]))
+    ask(policy, roles, |rights| rights.allows_entry(Kind::Tools, tool, DEMO_TOOLS[tool]))
 }
 
 /// What is held, by following every line of inheritance.
@@ -108,7 +112,7 @@ proptest! {
             });
             let expect = held.iter().any(|role| says(&role.allow)) && !held.iter().any(|role| says(&role.deny));
             prop_assert_eq!(may_call(&policy, roles, tool), expect, "{} {:b}", name, roles);
-            let by_name = ask(&policy, roles, |judge| judge.allows_name(Method::ToolsCall, name));
+            let by_name = ask(&policy, roles, |rights| rights.allows_name(Method::ToolsCall, name));
             prop_assert_eq!(by_name, expect);
         }
         prop_assert!(!may_call(&policy, 0, 0));

@@ -1,7 +1,7 @@
 //! `roles.NAME.when`: a condition in CEL, read and bounded at load. Everything of the CEL crate is in this file.
 //! Never: a name the language does not have here; a loop in a loop, or a text that grows with each step: what a condition
 //! costs is bounded by its length and by what of a request it is shown.
-//! Next: `judge`, which asks.
+//! Next: `rights`, which asks.
 
 use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};

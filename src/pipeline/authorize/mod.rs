@@ -1,9 +1,9 @@
 //! The stage that asks what a principal may do, from the parsed body, never from a header alone.
 //! Never: a decision before the principal is known; an allowance that no rule states; an allowance that a rule denies.
-//! Next: `policy`, what the rules come to, and `judge`, which applies them to a request; then `dispatch`.
+//! Next: `policy`, what the rules come to, and `rights`, which applies them to a request; then `dispatch`.
 
 mod condition;
-mod judge;
+mod rights;
 mod pattern;
 mod policy;
 #[cfg(test)]
@@ -17,9 +17,9 @@ use crate::wire::json::Value;
 use crate::wire::mcp::Method;
 
 pub use condition::{Condition, ConditionError};
-pub use judge::{Asker, Judge, Occasion};
 pub use pattern::Pattern;
 pub use policy::{Policy, ROLES_MAX, RoleRules, RuleError, RuleFault, Shows, circle};
+pub use rights::{Asker, Occasion, Rights};
 
 /// What an allowed request is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,11 +42,11 @@ pub enum Target {
 /// When no role of the caller allows it, or when it is about nothing that exists.
 // MCP 2026-07-28, security: a tool is found by the body's name, never by `Mcp-Name`.
 pub fn authorize<'i>(
-    judge: &Judge<'_>,
+    rights: &Rights<'_>,
     registry: &Registry,
     request: &Request<'_, 'i>,
 ) -> Result<Target, Refusal<'i>> {
-    if !judge.allows_method(request.method) {
+    if !rights.allows_method(request.method) {
         return Err(Refusal::Forbidden);
     }
     let named = |member, missing| {
@@ -57,26 +57,26 @@ pub fn authorize<'i>(
         Method::ToolsCall => {
             let name = named("name", "name must be a string")?;
             match registry.find(name) {
-                Some((tool, _)) if judge.allows_entry(Kind::Tools, tool, name) => Ok(Target::Tool(tool)),
-                None if judge.allows_name(request.method, name) => Err(Refusal::UnknownTool),
+                Some((tool, _)) if rights.allows_entry(Kind::Tools, tool, name) => Ok(Target::Tool(tool)),
+                None if rights.allows_name(request.method, name) => Err(Refusal::UnknownTool),
                 Some(_) | None => Err(Refusal::Forbidden),
             }
         }
         Method::PromptsGet => {
             let name = named("name", "name must be a string")?;
             match registry.find_prompt(name) {
-                Some((prompt, _)) if judge.allows_entry(Kind::Prompts, prompt, name) => {
+                Some((prompt, _)) if rights.allows_entry(Kind::Prompts, prompt, name) => {
                     Ok(Target::Prompt(prompt))
                 }
-                None if judge.allows_name(request.method, name) => Err(Refusal::UnknownPrompt),
+                None if rights.allows_name(request.method, name) => Err(Refusal::UnknownPrompt),
                 Some(_) | None => Err(Refusal::Forbidden),
             }
         }
         Method::ResourcesRead => {
             let uri = named("uri", "uri must be a string")?;
-            match find_resource(judge, registry, uri) {
+            match find_resource(rights, registry, uri) {
                 Some(target) => Ok(target),
-                None if judge.allows_name(request.method, uri) => {
+                None if rights.allows_name(request.method, uri) => {
                     Err(Refusal::ResourceNotFound { uri, era: request.revision.era() })
                 }
                 None => Err(Refusal::Forbidden),
@@ -103,12 +103,12 @@ pub fn authorize<'i>(
 }
 
 /// The resource of that URI, or the family it belongs to, if the caller may read it.
-pub fn find_resource(judge: &Judge<'_>, registry: &Registry, uri: &str) -> Option<Target> {
+pub fn find_resource(rights: &Rights<'_>, registry: &Registry, uri: &str) -> Option<Target> {
     if let Some((resource, _)) = registry.find_resource(uri) {
-        return judge.allows_entry(Kind::Resources, resource, uri).then_some(Target::Resource(resource));
+        return rights.allows_entry(Kind::Resources, resource, uri).then_some(Target::Resource(resource));
     }
     let (template, _, _) = registry.find_template(uri)?;
-    judge.allows_name(Method::ResourcesRead, uri).then_some(Target::Template(template))
+    rights.allows_name(Method::ResourcesRead, uri).then_some(Target::Template(template))
 }
 
 /// The method whose permission is asked for: the legacy handshake tells what `server/discover` tells, and who may read a

@@ -1,7 +1,7 @@
 //! What the rules come to. They are compiled at load: for each method and each thing that can be used one mask of the roles
 //! that allow it and one of those that deny it, so that a decision is two `and`s; what a role inherits is in its masks.
 //! Never: a rule read again after load; a circle of roles.
-//! Next: `judge`, which decides.
+//! Next: `rights`, which decides.
 
 use std::sync::Arc;
 

@@ -64,13 +64,13 @@ fn principal(roles: u64) -> Principal {
     Principal { id: "corp|alice".into(), roles, expires_at_s: u64::MAX, facts: Arc::new(facts) }
 }
 
-/// Hands `ask` a judge of the policy for a call of `echo` with these arguments, or for a prospect of it.
-fn judged<T>(policy: &Policy, roles: u64, arguments: Option<&str>, ask: impl FnOnce(&Judge<'_>) -> T) -> T {
+/// Hands `ask` the rights under the policy for a call of `echo` with these arguments, or for a prospect of it.
+fn judged<T>(policy: &Policy, roles: u64, arguments: Option<&str>, ask: impl FnOnce(&Rights<'_>) -> T) -> T {
     let (principal, listener) = (principal(roles), listener());
     let peer = Peer::Network("10.1.2.3:9".parse().unwrap());
     let now = Now { ms: 0, unix_ms: 1_700_000_000_000 };
     let asker = Asker { principal: &principal, peer, listener: &listener, now };
-    let Some(arguments) = arguments else { return ask(&policy.judge(asker, Occasion::Prospect)) };
+    let Some(arguments) = arguments else { return ask(&policy.rights(asker, Occasion::Prospect)) };
     let mut body = format!(r#"{{"name":"echo","arguments":{arguments}}}"#).into_bytes();
     let bytes = body.len();
     body.resize(bytes + PADDING, 0);
@@ -87,15 +87,15 @@ fn judged<T>(policy: &Policy, roles: u64, arguments: Option<&str>, ask: impl FnO
         capabilities: crate::tools::Capabilities::default(),
         log_level: None,
     };
-    ask(&policy.judge(asker, Occasion::Request(&request)))
+    ask(&policy.rights(asker, Occasion::Request(&request)))
 }
 
 fn may_call(policy: &Policy, roles: u64, tool: usize) -> bool {
-    judged(policy, roles, None, |judge| judge.allows_entry(Kind::Tools, tool, DEMO_TOOLS[tool]))
+    judged(policy, roles, None, |rights| rights.allows_entry(Kind::Tools, tool, DEMO_TOOLS[tool]))
 }
 
 fn may_call_with(policy: &Policy, roles: u64, arguments: &str) -> bool {
-    judged(policy, roles, Some(arguments), |judge| judge.allows_entry(Kind::Tools, ECHO, "echo"))
+    judged(policy, roles, Some(arguments), |rights| rights.allows_entry(Kind::Tools, ECHO, "echo"))
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn allows_what_a_role_allows_and_nothing_it_or_another_denies() {
         (0b000, Method::Ping, true),
     ] {
         assert_eq!(
-            judged(&policy, roles, None, |judge| judge.allows_method(method)),
+            judged(&policy, roles, None, |rights| rights.allows_method(method)),
             allowed,
             "{roles:b} {method:?}"
         );
@@ -133,20 +133,21 @@ fn allows_what_a_role_allows_and_nothing_it_or_another_denies() {
     ] {
         assert_eq!(may_call(&policy, roles, tool), allowed, "{roles:b} {tool}");
     }
-    let may =
-        |roles, name: &str| judged(&policy, roles, None, |judge| judge.allows_name(Method::ToolsCall, name));
+    let may = |roles, name: &str| {
+        judged(&policy, roles, None, |rights| rights.allows_name(Method::ToolsCall, name))
+    };
     assert!(may(0b010, "unheard_of") && !may(0b001, "unheard_of"));
     // What is too long to be held against what denies it is allowed by nothing.
     assert!(!may(0b010, &"x".repeat(9000)));
-    assert!(!judged(&policy, 0b010, None, |judge| judge.allows_entry(Kind::Tools, 99, "none")));
+    assert!(!judged(&policy, 0b010, None, |rights| rights.allows_entry(Kind::Tools, 99, "none")));
 }
 
 #[test]
 fn a_denied_method_is_denied_with_every_target() {
     let policy = compile(&[rules("a", &["**"], &["tools/call"])]).unwrap();
     assert!(!may_call(&policy, 1, ECHO));
-    assert!(!judged(&policy, 1, None, |judge| judge.allows_method(Method::ToolsCall)));
-    assert!(judged(&policy, 1, None, |judge| judge.allows_method(Method::ToolsList)));
+    assert!(!judged(&policy, 1, None, |rights| rights.allows_method(Method::ToolsCall)));
+    assert!(judged(&policy, 1, None, |rights| rights.allows_method(Method::ToolsList)));
 }
 
 #[test]
@@ -238,8 +239,8 @@ fn a_condition_without_an_answer_denies_and_does_not_allow() {
     }
     let met = |condition: &str| {
         let policy = compile(&[when(rules("a", &["**"], &[]), condition)]).unwrap();
-        judged(&policy, 1, Some("{}"), |judge| {
-            (judge.allows_method(Method::ToolsCall), judge.met_unreadable())
+        judged(&policy, 1, Some("{}"), |rights| {
+            (rights.allows_method(Method::ToolsCall), rights.met_unreadable())
         })
     };
     assert_eq!((met("claims.nothing == 1"), met("false")), ((false, true), (false, false)));
@@ -286,8 +287,8 @@ fn what_depends_on_arguments_is_shown_and_decided_when_they_are_known() {
     );
     // A prospect asks for the thing, not for the list it is in.
     let policy = compile(&[when(rules("a", &["**"], &[]), "request.name == 'time'")]).unwrap();
-    let seen = judged(&policy, 1, None, |judge| {
-        [ECHO, TIME, ECHO].map(|tool| judge.shows_entry(Kind::Tools, tool, DEMO_TOOLS[tool]))
+    let seen = judged(&policy, 1, None, |rights| {
+        [ECHO, TIME, ECHO].map(|tool| rights.shows_entry(Kind::Tools, tool, DEMO_TOOLS[tool]))
     });
     assert_eq!(seen, [false, true, false]);
 }

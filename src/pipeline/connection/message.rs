@@ -262,9 +262,9 @@ pub(super) fn decide<'i>(
     turn: &mut Turn<'_>,
 ) -> Result<(Target, Dispatched), Refusal<'i>> {
     let snapshot = turn.snapshot;
-    let judge = snapshot.policy.judge(visitor.asker(turn.now), Occasion::Request(request));
-    let authorized = authorize(&judge, &snapshot.registry, request);
-    if judge.met_unreadable() {
+    let rights = snapshot.policy.rights(visitor.asker(turn.now), Occasion::Request(request));
+    let authorized = authorize(&rights, &snapshot.registry, request);
+    if rights.met_unreadable() {
         turn.count(Count::AuthorizeUnreadable);
     }
     let target = match authorized {
@@ -290,8 +290,8 @@ fn step_up<'i>(request: &Request<'_, 'i>, visitor: &Visitor<'_>, turn: &Turn<'_>
     for (index, bits) in (0..u64::BITS).zip(snapshot.identities.grants.scopes.values()) {
         let principal = Principal { roles: principal.roles | bits, ..principal.clone() };
         let asker = Asker { principal: &principal, ..visitor.asker(turn.now) };
-        let judge = snapshot.policy.judge(asker, Occasion::Request(request));
-        if authorize(&judge, &snapshot.registry, request) != Err(Refusal::Forbidden) {
+        let rights = snapshot.policy.rights(asker, Occasion::Request(request));
+        if authorize(&rights, &snapshot.registry, request) != Err(Refusal::Forbidden) {
             scopes |= 1 << index;
         }
     }

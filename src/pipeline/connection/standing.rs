@@ -40,10 +40,10 @@ impl Attachment {
 
 /// Everything that is listed and that may be read.
 pub(super) fn readable(asker: Asker<'_>, turn: &Turn<'_>) -> Vec<Arc<str>> {
-    let judge = turn.snapshot.policy.judge(asker, Occasion::Prospect);
+    let rights = turn.snapshot.policy.rights(asker, Occasion::Prospect);
     let listed = turn.snapshot.registry.resources().enumerate();
     listed
-        .filter(|(index, resource)| judge.allows_entry(Kind::Resources, *index, resource.uri()))
+        .filter(|(index, resource)| rights.allows_entry(Kind::Resources, *index, resource.uri()))
         .map(|(_, resource)| resource.uri().into())
         .collect()
 }
@@ -51,7 +51,7 @@ pub(super) fn readable(asker: Asker<'_>, turn: &Turn<'_>) -> Vec<Arc<str>> {
 /// The reader's roles may be others now; what they do not allow to read is not told of any more.
 pub(super) fn narrow(stream: Key, asker: Asker<'_>, turn: &mut Turn<'_>) {
     let snapshot = turn.snapshot;
-    let judge = snapshot.policy.judge(asker, Occasion::Prospect);
-    let may_read = |uri: &str| find_resource(&judge, &snapshot.registry, uri).is_some();
+    let rights = snapshot.policy.rights(asker, Occasion::Prospect);
+    let may_read = |uri: &str| find_resource(&rights, &snapshot.registry, uri).is_some();
     turn.work.hub.narrow(stream, may_read);
 }

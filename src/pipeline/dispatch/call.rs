@@ -174,18 +174,18 @@ pub(super) fn complete<'i>(
     let (reference, argument) = (member("ref"), member("argument"));
     let name = text(argument, "name").ok_or(Refusal::Params("argument.name must be a string"))?;
     let value = text(argument, "value").ok_or(Refusal::Params("argument.value must be a string"))?;
-    let judge = snapshot.policy.judge(visitor.asker(turn.now), Occasion::Prospect);
+    let rights = snapshot.policy.rights(visitor.asker(turn.now), Occasion::Prospect);
     let action = match text(reference, "type") {
         Some("ref/prompt") => {
             let name_of = text(reference, "name").ok_or(Refusal::Params("ref.name must be a string"))?;
             let found = registry.find_prompt(name_of);
-            let found = found.filter(|(index, _)| judge.allows_entry(Kind::Prompts, *index, name_of));
+            let found = found.filter(|(index, _)| rights.allows_entry(Kind::Prompts, *index, name_of));
             found.ok_or(Refusal::UnknownPrompt)?.1.completer(name)
         }
         Some("ref/resource") => {
             let uri = text(reference, "uri").ok_or(Refusal::Params("ref.uri must be a string"))?;
             let found = registry.find_template_text(uri);
-            let found = found.filter(|(index, _)| judge.allows_entry(Kind::Templates, *index, uri));
+            let found = found.filter(|(index, _)| rights.allows_entry(Kind::Templates, *index, uri));
             found.ok_or(Refusal::Params("there is no such resource template"))?.1.completer(name)
         }
         Some(_) | None => return Err(Refusal::Params("ref.type must be ref/prompt or ref/resource")),

@@ -41,8 +41,8 @@ pub(super) fn listen<'i>(
         prompts: wants("promptsListChanged") && offers(registry, Kind::Prompts),
         resources: wants("resourcesListChanged") && offers(registry, Kind::Resources),
     };
-    let judge = turn.snapshot.policy.judge(visitor.asker(turn.now), Occasion::Prospect);
-    let may_read = |uri: &&str| find_resource(&judge, registry, uri).is_some();
+    let rights = turn.snapshot.policy.rights(visitor.asker(turn.now), Occasion::Prospect);
+    let may_read = |uri: &&str| find_resource(&rights, registry, uri).is_some();
     let resources = names(filter, "resourceSubscriptions")?.into_iter().filter(may_read);
     let listen = Listen {
         id: request.id.into(),

@@ -64,8 +64,8 @@ pub(super) fn subscribe<'i>(
     if is_wanted && uri.len() > URI_BYTES_MAX {
         return Err(Refusal::Params("the uri is too long to be subscribed to"));
     }
-    let judge = turn.snapshot.policy.judge(visitor.asker(turn.now), Occasion::Prospect);
-    if is_wanted && find_resource(&judge, &turn.snapshot.registry, uri).is_none() {
+    let rights = turn.snapshot.policy.rights(visitor.asker(turn.now), Occasion::Prospect);
+    if is_wanted && find_resource(&rights, &turn.snapshot.registry, uri).is_none() {
         return Err(Refusal::ResourceNotFound { uri, era: request.revision.era() });
     }
     let (owner, nonce, now) = (visitor.owner(request), turn.nonce(), turn.now);

@@ -44,14 +44,14 @@ pub(super) fn page(
         None => None,
         Some(cursor) => Some(open_cursor(cursor, kind, principal, turn)?),
     };
-    let judge = snapshot.policy.judge(visitor.asker(turn.now), Occasion::Prospect);
+    let rights = snapshot.policy.rights(visitor.asker(turn.now), Occasion::Prospect);
     let known = result::output_known(request.revision);
     let out = &mut turn.work.body;
     result::open_list(out, request, words(kind).1);
     let (mut shown, mut last, mut is_more) = (0, 0, false);
     for entry in snapshot.registry.entries(kind) {
         if after.is_some_and(|after| entry.ordinal <= after)
-            || !judge.shows_entry(kind, entry.index, entry.name)
+            || !rights.shows_entry(kind, entry.index, entry.name)
         {
             continue;
         }

@@ -5,7 +5,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use mcpring::pipeline::authenticate::Principal;
-use mcpring::pipeline::authorize::{Asker, Judge, Occasion, Policy, RoleRules};
+use mcpring::pipeline::authorize::{Asker, Rights, Occasion, Policy, RoleRules};
 use mcpring::pipeline::envelope::Request;
 use mcpring::pipeline::snapshot::Security;
 use mcpring::pipeline::turn::Now;
@@ -21,8 +21,8 @@ fn allows(policy: &Policy, request: Occasion<'_>) -> bool {
     let (principal, listener) = (Principal::resident("p", 1), fixture::listener("here", Security::Plain));
     let peer = std::net::SocketAddr::from(([10, 0, 0, 1], 9)).into();
     let asker = Asker { principal: &principal, peer, listener: &listener, now: Now::default() };
-    let judge: Judge<'_> = policy.judge(asker, request);
-    judge.allows_entry(Kind::Tools, 0, "echo")
+    let rights: Rights<'_> = policy.rights(asker, request);
+    rights.allows_entry(Kind::Tools, 0, "echo")
 }
 
 fuzz_target!(|input: &[u8]| {

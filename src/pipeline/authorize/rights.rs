@@ -40,7 +40,7 @@ pub enum Occasion<'a> {
 }
 
 /// A policy, for one caller on one occasion.
-pub struct Judge<'a> {
+pub struct Rights<'a> {
     policy: &'a Policy,
     roles: u64,
     asker: Asker<'a>,
@@ -61,8 +61,8 @@ struct Read {
 
 impl Policy {
     /// The policy, for that caller on that occasion.
-    pub fn judge<'a>(&'a self, asker: Asker<'a>, occasion: Occasion<'a>) -> Judge<'a> {
-        Judge {
+    pub fn rights<'a>(&'a self, asker: Asker<'a>, occasion: Occasion<'a>) -> Rights<'a> {
+        Rights {
             policy: self,
             roles: asker.principal.roles,
             asker,
@@ -73,7 +73,7 @@ impl Policy {
     }
 }
 
-impl Judge<'_> {
+impl Rights<'_> {
     /// Whether the caller may use `method`, its target aside.
     pub fn allows_method(&self, method: Method) -> bool {
         // The handshake's second half, keep-alive and giving up are part of having a session at all.

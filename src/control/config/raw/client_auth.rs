@@ -50,7 +50,7 @@ pub(in super::super) struct Crl {
     /// Files with lists, PEM or DER. In a file's name `*` stands for any text.
     #[schemars(length(max = 64), extend("x-form" = "files"))]
     pub(in super::super) files: Vec<String>,
-    /// Where lists are fetched.
+    /// Where lists are fetched. An authority of `ca_file` must have signed them, and none is replaced by an older one.
     #[schemars(length(max = 16), extend("x-form" = "http URLs"))]
     pub(in super::super) urls: Vec<String>,
     /// How often they are fetched.

@@ -25,6 +25,8 @@ const DOCUMENT_BYTES_MAX: usize = 512 * 1024;
 
 /// What is known of one issuer's keys.
 pub struct Known {
+    /// No other has it: not its predecessor under other settings either.
+    number: u64,
     settings: Jwt,
     keys: Arc<KeySet>,
     wanted: Arc<Wanted>,
@@ -42,6 +44,7 @@ pub struct Known {
 
 /// A question for an issuer.
 pub struct Ask {
+    number: u64,
     name: String,
     issuer: String,
     source: KeySource,
@@ -54,9 +57,8 @@ pub struct Ask {
 pub struct Answer {
     /// Of which issuer's table.
     pub name: String,
-    /// Where was asked; settings may be others by now.
-    source: KeySource,
-    issuer: String,
+    /// Who asked; settings may be others by now.
+    number: u64,
     outcome: Result<Read, String>,
 }
 
@@ -69,8 +71,9 @@ struct Read {
 
 impl Known {
     /// Nothing yet; to be asked for at once.
-    pub fn new(settings: Jwt) -> Self {
+    pub fn new(number: u64, settings: Jwt) -> Self {
         Self {
+            number,
             settings,
             keys: Arc::default(),
             wanted: Arc::default(),
@@ -88,6 +91,7 @@ impl Known {
     pub fn is_of(&self, settings: &Jwt) -> bool {
         let (mine, other) = (&self.settings, settings);
         mine.source == other.source
+            && mine.ca_file == other.ca_file
             && mine.rules.issuer == other.rules.issuer
             && mine.rules.algorithms == other.rules.algorithms
     }
@@ -131,6 +135,7 @@ impl Known {
         (self.is_asking, self.asked) = (true, Some(now));
         let rules = &self.settings.rules;
         Some(Ask {
+            number: self.number,
             name: rules.name.to_string(),
             issuer: rules.issuer.clone(),
             source: self.settings.source.clone(),
@@ -142,7 +147,7 @@ impl Known {
 
     /// Takes an answer; what is wrong with it, for the log.
     pub fn take(&mut self, answer: Answer, now: Instant) -> Option<Problem> {
-        if answer.source != self.settings.source || answer.issuer != self.settings.rules.issuer {
+        if answer.number != self.number {
             return None;
         }
         self.is_asking = false;
@@ -205,7 +210,7 @@ impl Ask {
     /// Asks, on a thread that may wait.
     pub fn run(self) -> Answer {
         let outcome = self.read();
-        Answer { name: self.name, source: self.source, issuer: self.issuer, outcome }
+        Answer { name: self.name, number: self.number, outcome }
     }
 
     fn read(&self) -> Result<Read, String> {
@@ -287,24 +292,23 @@ mod tests {
 
     const SET: &[u8] = br#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"a","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
 
-    fn known() -> Known {
-        Known::new(Jwt {
+    fn settings() -> Jwt {
+        Jwt {
             rules: Issuer::named("corp", "https://idp.example.com"),
             source: KeySource::Url("https://idp.example.com/keys".to_owned()),
             ca_file: None,
             refresh: Duration::from_secs(900),
             stale_if_error: Duration::from_secs(3600),
             tokens_max: 0,
-        })
+        }
+    }
+
+    fn known() -> Known {
+        Known::new(1, settings())
     }
 
     fn answer(known: &Known, outcome: Result<Read, String>) -> Answer {
-        Answer {
-            name: known.name().to_owned(),
-            source: known.settings.source.clone(),
-            issuer: known.settings.rules.issuer.clone(),
-            outcome,
-        }
+        Answer { name: known.name().to_owned(), number: known.number, outcome }
     }
 
     fn keys(text: &[u8]) -> Result<Read, String> {
@@ -382,12 +386,25 @@ mod tests {
 
     #[test]
     fn an_answer_to_a_question_of_before_a_reload_is_passed_over() {
-        let (mut known, start) = (known(), Instant::now());
-        known.due(start);
-        let read = answer(&known, keys(SET));
-        known.settings.source = KeySource::Discovery;
-        assert!(known.take(read, start).is_none());
-        assert!(known.keys().keys().is_empty());
+        let (mut before, start) = (known(), Instant::now());
+        before.due(start);
+        let read = answer(&before, keys(SET));
+        let mut algorithms = settings();
+        algorithms.rules.algorithms = vec![Algorithm::Es256];
+        let authority = Jwt { ca_file: Some("ca.pem".into()), ..settings() };
+        let source = Jwt { source: KeySource::Discovery, ..settings() };
+        for other in [&algorithms, &authority, &source] {
+            assert!(!before.is_of(other), "it is asked anew");
+        }
+        assert!(before.is_of(&Jwt { refresh: Duration::from_secs(60), ..settings() }));
+        let mut after = Known::new(2, authority);
+        assert!(after.due(start).is_some());
+        assert!(after.take(read, start).is_none());
+        assert!(after.keys().keys().is_empty());
+        assert!(after.due(start).is_none(), "its own question is still open");
+        let read = answer(&after, keys(SET));
+        after.take(read, start);
+        assert_eq!(after.keys().keys().len(), 1);
     }
 
     #[test]

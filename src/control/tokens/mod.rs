@@ -23,6 +23,8 @@ use jwks::{Answer, Ask, Known};
 /// The keys of every issuer, and what is asked for just now.
 pub struct KeySets {
     by_name: BTreeMap<String, Known>,
+    /// How many there have been, so that each has a number of its own.
+    known: u64,
     answers: Receiver<Answer>,
     answer: Sender<Answer>,
 }
@@ -30,7 +32,7 @@ pub struct KeySets {
 impl Default for KeySets {
     fn default() -> Self {
         let (answer, answers) = channel();
-        Self { by_name: BTreeMap::new(), answers, answer }
+        Self { by_name: BTreeMap::new(), known: 0, answers, answer }
     }
 }
 
@@ -105,7 +107,8 @@ impl KeySets {
         let name = settings.rules.name.to_string();
         let is_same = self.by_name.get(&name).is_some_and(|known| known.is_of(settings));
         if !is_same {
-            self.by_name.insert(name.clone(), Known::new(settings.clone()));
+            self.known += 1;
+            self.by_name.insert(name.clone(), Known::new(self.known, settings.clone()));
         }
         let mut rules = settings.rules.clone();
         if let Some(known) = self.by_name.get_mut(&name) {

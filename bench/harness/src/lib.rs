@@ -7,6 +7,7 @@ pub mod scenario;
 pub mod answer;
 pub mod carriage;
 pub mod tls;
+pub mod token;
 pub mod target;
 pub mod load;
 pub mod idle;

@@ -16,6 +16,7 @@ use crate::process::{Process, free_addresses};
 use crate::scenario::Scenario;
 use crate::target::Target;
 use crate::tls::{self, Trust};
+use crate::token;
 use anyhow::{Context, Result, bail};
 use aws_lc_rs::hmac;
 use clap::ValueEnum;
@@ -30,6 +31,12 @@ const PEPPER: &str = "bench-pepper-0123456789abcdef0123456789abcdef";
 pub enum Kind {
     /// The server under test.
     Ours,
+    /// The same with tokens instead of API keys.
+    Token,
+    /// The same with its defence taken down: nobody is asked who it is, no rate limit, one role that may do everything.
+    Open,
+    /// The same with certificates of clients; only its handshakes are measured.
+    Mutual,
     /// Raw io_uring echo of the same bytes.
     Echo,
     /// nginx with a static reply.
@@ -38,6 +45,8 @@ pub enum Kind {
     Rmcp,
     /// A bare rustls server: the floor of handshakes.
     Rustls,
+    /// The same with certificates of clients.
+    RustlsMutual,
 }
 
 /// What is spoken.
@@ -115,10 +124,14 @@ impl Kind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Ours => "ours",
+            Self::Token => "token",
+            Self::Open => "open",
+            Self::Mutual => "mutual",
             Self::Echo => "echo",
             Self::Nginx => "nginx",
             Self::Rmcp => "rmcp",
             Self::Rustls => "rustls",
+            Self::RustlsMutual => "rustls-mutual",
         }
     }
 
@@ -127,9 +140,18 @@ impl Kind {
     pub fn speaks(self, wire: Wire) -> bool {
         match self {
             Self::Echo => wire == Wire::Plain,
-            Self::Rustls => wire == Wire::Tls,
+            Self::Rustls | Self::RustlsMutual | Self::Mutual => wire == Wire::Tls,
             Self::Ours => true,
-            Self::Nginx | Self::Rmcp => wire.carriage() == Carriage::Http,
+            Self::Nginx | Self::Rmcp | Self::Token | Self::Open => wire.carriage() == Carriage::Http,
+        }
+    }
+
+    /// Whether only its handshakes are of interest.
+    #[must_use]
+    pub fn only_shakes_hands(self) -> bool {
+        match self {
+            Self::Rustls | Self::RustlsMutual | Self::Mutual => true,
+            Self::Ours | Self::Token | Self::Open | Self::Echo | Self::Nginx | Self::Rmcp => false,
         }
     }
 }
@@ -142,12 +164,13 @@ pub struct Stage {
     pub scenario: Scenario,
     /// The file it came from.
     pub scenario_file: PathBuf,
-    /// The API key that the server under test knows.
-    pub key: String,
     harness: PathBuf,
     server: Option<PathBuf>,
     server_cpu: usize,
     trust: Arc<ClientConfig>,
+    trust_mutual: Arc<ClientConfig>,
+    /// The token that the server under test accepts.
+    token: String,
     /// The answer every peer gives.
     answer: RefCell<Vec<u8>>,
 }
@@ -185,6 +208,15 @@ impl Running {
         })
     }
 
+    /// The request's bytes for it, with the credential that it knows.
+    ///
+    /// # Errors
+    /// When the scenario cannot be encoded.
+    pub fn request(&self, wire: Wire) -> Result<Vec<u8>> {
+        let target = self.target(wire)?;
+        target.carriage.request(&self.scenario, &host(target.address), &self.key)
+    }
+
     /// Where it listens, and how it is spoken to.
     ///
     /// # Errors
@@ -219,11 +251,15 @@ impl Stage {
         Ok(Self {
             scenario: Scenario::load(&scenario_file)?,
             scenario_file,
-            key: KEY.to_owned(),
             harness: harness.to_owned(),
             server: server.map(Path::to_owned),
             server_cpu,
-            trust: tls::client_config(&Trust::Authority(&folder.join("ca.pem")))?,
+            trust: tls::client_config(&Trust::Authority(&folder.join("ca.pem")), None)?,
+            trust_mutual: tls::client_config(
+                &Trust::Authority(&folder.join("ca.pem")),
+                Some((&folder.join("client.pem"), &folder.join("client-key.pem"))),
+            )?,
+            token: token::write_key_set(&folder.join("jwks.json"))?,
             answer: RefCell::new(sample),
             folder,
         })
@@ -235,19 +271,16 @@ impl Stage {
     /// When it does not start or does not answer as expected.
     pub fn take_sample(&self) -> Result<()> {
         let mut running = self.start(Kind::Ours)?;
-        let request = self.request(&running.target(Wire::Plain)?)?;
+        let request = running.request(Wire::Plain)?;
         let (bytes, _) = running.first_answer(Wire::Plain, &request)?;
         answer::check(&bytes, &self.scenario.expect)?.context("incomplete answer")?;
         self.answer.replace(bytes);
         Ok(())
     }
 
-    /// The request's bytes for that server.
-    ///
-    /// # Errors
-    /// When the scenario cannot be encoded.
-    pub fn request(&self, target: &Target) -> Result<Vec<u8>> {
-        target.carriage.request(&self.scenario, &host(target.address), &self.key)
+    /// The request's bytes for a peer that asks nobody who it is.
+    fn request(&self, target: &Target) -> Result<Vec<u8>> {
+        target.carriage.request(&self.scenario, &host(target.address), KEY)
     }
 
     /// A program of this package, built beside the running one.
@@ -266,10 +299,12 @@ impl Stage {
     pub fn start(&self, kind: Kind) -> Result<Running> {
         let [plain, tls, lines, lines_tls] = free_addresses()?;
         let mut command = match kind {
-            Kind::Ours => self.ours([plain, tls, lines, lines_tls])?,
+            Kind::Ours | Kind::Token | Kind::Open | Kind::Mutual => {
+                self.ours(kind, [plain, tls, lines, lines_tls])?
+            }
             Kind::Echo => self.echo(plain)?,
             Kind::Nginx => self.nginx(plain, tls)?,
-            Kind::Rmcp | Kind::Rustls => self.sdk(kind, plain, tls)?,
+            Kind::Rmcp | Kind::Rustls | Kind::RustlsMutual => self.sdk(kind, plain, tls)?,
         };
         let log = self.folder.join(format!("{}.log", kind.name()));
         let file = File::create(&log)?;
@@ -283,9 +318,18 @@ impl Stage {
             plain,
             tls,
             lines: [lines, lines_tls],
-            trust: Arc::clone(&self.trust),
+            trust: Arc::clone(match kind {
+                Kind::Mutual | Kind::RustlsMutual => &self.trust_mutual,
+                Kind::Ours
+                | Kind::Token
+                | Kind::Open
+                | Kind::Echo
+                | Kind::Nginx
+                | Kind::Rmcp
+                | Kind::Rustls => &self.trust,
+            }),
             scenario: self.scenario.clone(),
-            key: self.key.clone(),
+            key: if kind == Kind::Token { self.token.clone() } else { KEY.to_owned() },
         })
     }
 
@@ -302,7 +346,7 @@ impl Stage {
     ) -> Result<Command> {
         let mut command = Command::new(self.program("load")?);
         command.arg(running.target(wire)?.address.to_string()).arg("--scenario").arg(&self.scenario_file);
-        command.args(["--key", &self.key, "--connections", &connections.to_string()]);
+        command.args(["--key", &running.key, "--connections", &connections.to_string()]);
         command.args(["--in-flight", &in_flight.to_string(), "--carriage"]);
         let carriage = wire.carriage().to_possible_value().context("every carriage has a name")?;
         command.arg(carriage.get_name());
@@ -313,13 +357,16 @@ impl Stage {
         Ok(command)
     }
 
-    fn ours(&self, [plain, tls, lines, lines_tls]: [SocketAddr; 4]) -> Result<Command> {
+    fn ours(&self, kind: Kind, [plain, tls, lines, lines_tls]: [SocketAddr; 4]) -> Result<Command> {
         let server = self.server.as_ref().context("no server binary was named")?;
         let mac = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, PEPPER.as_bytes()), KEY.as_bytes());
         let mac = mac.as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         self.write_private("pepper", PEPPER)?;
         self.write_private("keys.toml", &self.template("keys.toml.in")?.replace("@KEY_HASH@", &mac))?;
-        let config = self.fill(&self.template("server.toml.in")?, plain, tls);
+        let template = if kind == Kind::Open { "open.toml.in" } else { "server.toml.in" };
+        let config = self.fill(&self.template(template)?, plain, tls);
+        let client_auth = if kind == Kind::Mutual { "required" } else { "off" };
+        let config = config.replace("@CLIENT_AUTH@", client_auth);
         let config = config.replace("@LINES_ADDRESS@", &lines.to_string());
         let config = config.replace("@LINES_TLS_ADDRESS@", &lines_tls.to_string());
         let file = self.write_private("mcpring.toml", &config)?;
@@ -362,9 +409,13 @@ impl Stage {
     }
 
     fn sdk(&self, kind: Kind, plain: SocketAddr, tls: SocketAddr) -> Result<Command> {
-        let mut command = Command::new(self.program(&format!("peer_{}", kind.name()))?);
+        let program = if kind == Kind::Rmcp { "peer_rmcp" } else { "peer_rustls" };
+        let mut command = Command::new(self.program(program)?);
         command.args(["--tls", &tls.to_string(), "--cert"]).arg(self.folder.join("cert.pem"));
         command.arg("--key").arg(self.folder.join("key.pem"));
+        if kind == Kind::RustlsMutual {
+            command.arg("--clients").arg(self.folder.join("ca.pem"));
+        }
         if kind == Kind::Rmcp {
             command.args(["--plain", &plain.to_string()]);
         } else {

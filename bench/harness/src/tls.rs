@@ -7,12 +7,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use rcgen::{BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyPair,
+};
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, ServerConfig, SignatureScheme};
 
 /// Whom the client believes.
@@ -24,21 +28,25 @@ pub enum Trust<'a> {
     Anybody,
 }
 
-/// Builds the client's settings.
+/// Builds the client's settings. `own` is its certificate and key, for a server that asks for one.
 ///
 /// # Errors
-/// When the authority's file cannot be read.
-pub fn client_config(trust: &Trust<'_>) -> Result<Arc<ClientConfig>> {
+/// When a file cannot be read.
+pub fn client_config(trust: &Trust<'_>, own: Option<(&Path, &Path)>) -> Result<Arc<ClientConfig>> {
     let provider = Arc::new(provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&[&rustls::version::TLS13])?;
     let mut config = match trust {
         Trust::Authority(path) => {
-            let mut roots = RootCertStore::empty();
-            for certificate in CertificateDer::pem_file_iter(path)? {
-                roots.add(certificate?)?;
+            let roots = read_roots(path)?;
+            let builder = builder.with_root_certificates(roots);
+            match own {
+                Some((certificate, key)) => {
+                    let (chain, key) = read_pair(certificate, key)?;
+                    builder.with_client_auth_cert(chain, key)?
+                }
+                None => builder.with_no_client_auth(),
             }
-            builder.with_root_certificates(roots).with_no_client_auth()
         }
         Trust::Anybody => builder
             .dangerous()
@@ -50,22 +58,46 @@ pub fn client_config(trust: &Trust<'_>) -> Result<Arc<ClientConfig>> {
     Ok(Arc::new(config))
 }
 
-/// Builds a peer server's settings from PEM files.
+/// Builds a peer server's settings from PEM files. Clients need a certificate of `clients`, if there is one.
 ///
 /// # Errors
 /// When a file cannot be read or the key does not fit.
-pub fn server_config(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>> {
-    let chain = CertificateDer::pem_file_iter(certificate)?.collect::<Result<Vec<_>, _>>()?;
-    let key = PrivateKeyDer::from_pem_file(key)?;
-    let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_protocol_versions(&[&rustls::version::TLS13])?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)?;
+pub fn server_config(certificate: &Path, key: &Path, clients: Option<&Path>) -> Result<Arc<ServerConfig>> {
+    let (chain, key) = read_pair(certificate, key)?;
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(&[&rustls::version::TLS13])?;
+    let builder = match clients {
+        Some(authorities) => {
+            let roots = Arc::new(read_roots(authorities)?);
+            builder.with_client_cert_verifier(
+                WebPkiClientVerifier::builder_with_provider(roots, provider).build()?,
+            )
+        }
+        None => builder.with_no_client_auth(),
+    };
+    let mut config = builder.with_single_cert(chain, key)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }
 
-/// Writes `ca.pem`, `cert.pem` and `key.pem` (P-256, for localhost) into `folder`.
+fn read_pair(
+    certificate: &Path,
+    key: &Path,
+) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)> {
+    let chain = CertificateDer::pem_file_iter(certificate)?.collect::<Result<Vec<_>, _>>()?;
+    Ok((chain, PrivateKeyDer::from_pem_file(key)?))
+}
+
+fn read_roots(authorities: &Path) -> Result<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(authorities)? {
+        roots.add(certificate?)?;
+    }
+    Ok(roots)
+}
+
+/// Writes `ca.pem`, `cert.pem` and `key.pem` (P-256, for localhost) into `folder`, and `client.pem` with `client-key.pem`.
 ///
 /// # Errors
 /// When a file cannot be written.
@@ -85,6 +117,11 @@ pub fn write_certificates(folder: &Path) -> Result<()> {
         fs::write(&path, text).with_context(|| path.display().to_string())?;
         restrict(&path)
     };
+    let client_key = KeyPair::generate()?;
+    let mut client = CertificateParams::new(vec!["client.bench".to_owned()])?;
+    client.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    write("client.pem", client.signed_by(&client_key, &issuer)?.pem())?;
+    write("client-key.pem", client_key.serialize_pem())?;
     write("ca.pem", authority_certificate.pem())?;
     write("cert.pem", certificate.pem())?;
     write("key.pem", key.serialize_pem())

@@ -57,7 +57,7 @@ fn main() -> Result<()> {
 
 fn draw(arguments: &Arguments, stage: &Stage) -> Result<()> {
     let mut running = stage.start(arguments.peer)?;
-    let request = stage.request(&running.target(arguments.wire)?)?;
+    let request = running.request(arguments.wire)?;
     running.first_answer(arguments.wire, &request)?;
     let mut load = stage
         .load(&running, arguments.wire, (arguments.connections, 1), 1)?

@@ -68,8 +68,8 @@ fn main() -> Result<()> {
     }
     let scenario = Scenario::load(&arguments.scenario)?;
     let tls = match (&arguments.ca, arguments.trust_anybody) {
-        (Some(ca), _) => Some(tls::client_config(&Trust::Authority(ca))?),
-        (None, true) => Some(tls::client_config(&Trust::Anybody)?),
+        (Some(ca), _) => Some(tls::client_config(&Trust::Authority(ca), None)?),
+        (None, true) => Some(tls::client_config(&Trust::Anybody, None)?),
         (None, false) => None,
     };
     let host = format!("localhost:{}", arguments.address.port());

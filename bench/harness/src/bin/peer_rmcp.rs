@@ -77,7 +77,7 @@ async fn main() -> Result<()> {
         Arc::new(NeverSessionManager::default()),
         config,
     );
-    let acceptor = TlsAcceptor::from(tls::server_config(&arguments.cert, &arguments.key)?);
+    let acceptor = TlsAcceptor::from(tls::server_config(&arguments.cert, &arguments.key, None)?);
     let plain = accept_from(listen(arguments.plain)?, service.clone(), None);
     let secured = accept_from(listen(arguments.tls)?, service, Some(acceptor));
     tokio::try_join!(plain, secured)?;

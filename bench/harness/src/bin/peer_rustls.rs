@@ -28,6 +28,9 @@ struct Arguments {
     /// Private key, PEM.
     #[arg(long)]
     key: PathBuf,
+    /// Authorities of clients, PEM: each then needs a certificate.
+    #[arg(long)]
+    clients: Option<PathBuf>,
     /// Bytes of one request.
     #[arg(long)]
     request_bytes: usize,
@@ -39,7 +42,8 @@ struct Arguments {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    let acceptor = TlsAcceptor::from(tls::server_config(&arguments.cert, &arguments.key)?);
+    let acceptor =
+        TlsAcceptor::from(tls::server_config(&arguments.cert, &arguments.key, arguments.clients.as_deref())?);
     let answer: Arc<[u8]> = std::fs::read(&arguments.answer)?.into();
     let listener = echo::listen(arguments.tls)?;
     listener.set_nonblocking(true)?;

@@ -40,7 +40,8 @@ pub(crate) fn measure(
     results: Option<&Path>,
 ) -> Result<Extras> {
     let mut extras = Extras::default();
-    let servers = arguments.peers.iter().copied().filter(|kind| *kind != Kind::Echo);
+    let servers =
+        arguments.peers.iter().copied().filter(|kind| *kind != Kind::Echo && !kind.only_shakes_hands());
     let servers = servers.collect::<Vec<_>>();
     let scenario = stage.scenario.name.as_str();
     for &wire in &arguments.wires {
@@ -81,7 +82,7 @@ pub(crate) fn measure(
 
 fn first_answer(stage: &Stage, kind: Kind, wire: Wire) -> Result<f64> {
     let mut running = stage.start(kind)?;
-    let request = stage.request(&running.target(wire)?)?;
+    let request = running.request(wire)?;
     let (_, answered) = running.first_answer(wire, &request)?;
     let ms = (answered - running.started_at).as_secs_f64() * 1e3;
     Ok((ms * 100.0).round() / 100.0)
@@ -90,7 +91,7 @@ fn first_answer(stage: &Stage, kind: Kind, wire: Wire) -> Result<f64> {
 fn idle_memory(arguments: &Arguments, stage: &Stage, kind: Kind, wire: Wire) -> Result<Idle> {
     let mut running = stage.start(kind)?;
     let target = running.target(wire)?;
-    let request = stage.request(&target)?;
+    let request = running.request(wire)?;
     running.first_answer(wire, &request)?;
     idle::measure(&target, &request, &stage.scenario.expect, arguments.idle, running.pid())
 }
@@ -102,15 +103,18 @@ fn shake_hands(
     results: Option<&Path>,
 ) -> Result<Vec<(Kind, Vec<Handshakes>)>> {
     let mut kinds = arguments.peers.iter().copied().filter(|kind| kind.speaks(Wire::Tls)).collect::<Vec<_>>();
-    if !kinds.contains(&Kind::Rustls) {
-        kinds.push(Kind::Rustls);
+    for kind in [Kind::Rustls, Kind::Mutual, Kind::RustlsMutual] {
+        let is_possible = kind != Kind::Mutual || arguments.server.is_some();
+        if is_possible && !kinds.contains(&kind) {
+            kinds.push(kind);
+        }
     }
     let mut found = kinds.iter().map(|&kind| (kind, Vec::new())).collect::<Vec<_>>();
     for round in 1..=arguments.rounds {
         for (kind, runs) in &mut found {
             let mut running = stage.start(*kind)?;
             let target = running.target(Wire::Tls)?;
-            let request = stage.request(&target)?;
+            let request = running.request(Wire::Tls)?;
             running.first_answer(Wire::Tls, &request)?;
             let window = Duration::from_secs_f64(arguments.handshake_seconds);
             let expected = &stage.scenario.expect;

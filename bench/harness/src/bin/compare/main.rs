@@ -31,7 +31,7 @@ struct Arguments {
     #[arg(long, default_value = "echo")]
     scenario: String,
     /// Who takes part, in order.
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "ours,echo,nginx,rmcp")]
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "ours,token,open,echo,nginx,rmcp")]
     peers: Vec<Kind>,
     /// What is spoken: HTTP plain or over TLS with everybody, the rest with ours alone.
     #[arg(
@@ -117,7 +117,7 @@ fn requests(
         for &wire in &arguments.wires {
             for load in loads(arguments, wire) {
                 for &kind in &arguments.peers {
-                    if !kind.speaks(wire) {
+                    if !kind.speaks(wire) || kind.only_shakes_hands() {
                         continue;
                     }
                     let (connections, in_flight) = load;
@@ -163,7 +163,7 @@ fn load_once(
     load: (usize, usize),
 ) -> Result<Report> {
     let mut running = stage.start(kind)?;
-    let request = stage.request(&running.target(wire)?)?;
+    let request = running.request(wire)?;
     running.first_answer(wire, &request)?;
     let mut command = stage.load(&running, wire, load, arguments.load_cpu)?;
     command.args(["--warmup", &arguments.warmup.to_string(), "--seconds", &arguments.seconds.to_string()]);

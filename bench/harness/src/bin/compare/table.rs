@@ -91,7 +91,17 @@ type Way = (Wire, (usize, usize));
 fn ratio(
     samples: &[Sample],
     ours: Way,
-    (kind, other): (Kind, Way),
+    other: (Kind, Way),
+    field: impl Fn(&Report) -> f64,
+) -> Option<Spread> {
+    ratio_of(samples, (Kind::Ours, ours), other, field)
+}
+
+/// One over another, each in its way, round by round.
+fn ratio_of(
+    samples: &[Sample],
+    (upper, over): (Kind, Way),
+    (lower, under): (Kind, Way),
     field: impl Fn(&Report) -> f64,
 ) -> Option<Spread> {
     let find = |kind, (wire, load): Way, round| {
@@ -101,9 +111,8 @@ fn ratio(
     };
     let rounds = samples.iter().map(|sample| sample.round).max()?;
     let values = (1..=rounds).filter_map(|round| {
-        let ours = find(Kind::Ours, ours, round)?;
-        let other = find(kind, other, round)?;
-        Some(field(&ours.report) / field(&other.report))
+        let (upper, lower) = (find(upper, over, round)?, find(lower, under, round)?);
+        Some(field(&upper.report) / field(&lower.report))
     });
     Spread::of(values)
 }
@@ -121,7 +130,8 @@ fn ratio_text(
         (Kind::Ours, Wire::Plain) => return String::new(),
         (Kind::Ours, Wire::Tls) => ((Wire::Plain, load), " (own plain)"),
         (Kind::Ours, _) => ((http, (load.0, 1)), " (own HTTP)"),
-        (Kind::Echo | Kind::Nginx | Kind::Rmcp | Kind::Rustls, _) => ((wire, load), ""),
+        (Kind::Echo | Kind::Nginx | Kind::Rmcp | Kind::Token | Kind::Open, _)
+        | (Kind::Rustls | Kind::RustlsMutual | Kind::Mutual, _) => ((wire, load), ""),
     };
     ratio(samples, (wire, load), (kind, other), field)
         .map_or_else(String::new, |found| format!("{found}{note}"))
@@ -184,6 +194,7 @@ fn budgets(samples: &[Sample]) -> String {
             // Four times the requests per core are a quarter of the processor time per request.
             ("plain CPU / rmcp", 0.25, ratio(samples, plain, (Kind::Rmcp, plain), cpu)),
             ("TLS CPU / rmcp", 0.25, ratio(samples, tls, (Kind::Rmcp, tls), cpu)),
+            ("TLS CPU, token / open", 1.2, ratio_of(samples, (Kind::Token, tls), (Kind::Open, tls), cpu)),
             ("lines CPU / HTTP", 1.0, ours(one(Wire::Lines), plain)),
             ("lines TLS CPU / HTTP", 1.0, ours(one(Wire::LinesTls), tls)),
             ("WebSocket CPU / HTTP", 1.0, ours(one(Wire::Websocket), plain)),

@@ -30,5 +30,6 @@ pub mod banner;
 pub mod problem;
 pub mod holder;
 pub mod files;
+pub mod replace;
 pub mod fetch;
 pub mod moment;

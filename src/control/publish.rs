@@ -172,23 +172,20 @@ pub fn renew_identities(
     running: &Identities,
 ) -> (Identities, Vec<String>, Vec<Problem>) {
     let (mut kept, mut problems) = (Vec::new(), Vec::new());
-    let mut keep = |part: &str, found: Vec<Problem>| {
-        kept.push(part.to_owned());
+    let mut keep = |part: String, found: Vec<Problem>| {
+        kept.push(part);
         problems.extend(found);
     };
     let keys =
         match config.api_key.as_ref().map(|settings| load_keys(settings, &config.roles, &config.grants)) {
             Some(Ok(keys)) => Arc::new(keys),
             Some(Err(found)) => {
-                keep("auth.api_key", found);
+                keep("auth.api_key".to_owned(), found);
                 running.keys.clone()
             }
             None => running.keys.clone(),
         };
-    let tokens = key_sets.load(config).unwrap_or_else(|found| {
-        keep("auth.jwt", found);
-        running.tokens.clone()
-    });
+    let tokens = key_sets.reload(config, &running.tokens, keep);
     (build_identities(config, keys, tokens), kept, problems)
 }
 

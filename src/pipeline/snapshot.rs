@@ -217,6 +217,11 @@ impl Listener {
     pub fn accepts(&self, method: Method) -> bool {
         self.methods.contains(&method)
     }
+
+    /// Whether it looks at what a request carries.
+    pub fn takes_credentials(&self) -> bool {
+        self.accepts(Method::ApiKey) || self.accepts(Method::Jwt)
+    }
 }
 
 /// What is spoken on a listener: how messages are found in its bytes.

@@ -3,8 +3,11 @@
 
 use std::process::Stdio;
 
-use crate::client::{Client, call_as};
-use crate::server::{Folder, Server, command};
+use crate::certificates::{config, now_s};
+use crate::client::{Client, call_as, secure};
+use crate::pki::{AGENT, Pki};
+use crate::server::{CONFIG, Folder, KEY, Server, command};
+use crate::wire::Wire;
 
 /// Exit code, stdout, stderr.
 fn key(folder: &Folder, arguments: &[&str]) -> (Option<i32>, String, String) {
@@ -59,4 +62,38 @@ fn says_what_is_wrong_and_changes_nothing() {
         assert!(said.contains(words), "{arguments:?}: {said}");
     }
     assert_eq!(std::fs::read_to_string(folder.0.join("keys.toml")).unwrap(), before);
+}
+
+#[test]
+fn whoever_has_a_certificate_guesses_no_better_at_keys() {
+    let (pki, folder) = (Pki::new(now_s()), Folder::new());
+    folder.write("clients-ca.crt", &pki.root_pem());
+    let accepting = CONFIG
+        .replace("tls = \"main\"\nauth = [\"api_key\"]", "tls = \"main\"\nauth = [\"mtls\", \"api_key\"]")
+        .replace("[auth.api_key]", "[auth]\nmax_failures = 2\n[auth.api_key]");
+    folder.write(
+        "mcpring.toml",
+        &format!(
+            "{accepting}\n[tls.main.client_auth]\nmode = \"required\"\nca_file = \"clients-ca.crt\"\n\
+             allowed_names = [\"spiffe://example.com/agent/*\"]\n[[auth.mtls.roles_from]]\n\
+             name = \"spiffe://example.com/agent/*\"\nroles = [\"all\"]\n"
+        ),
+    );
+    let server = Server::start_in(folder, &[]);
+    let shown = pki.client(AGENT, |_| ());
+    let connect = || {
+        let stream = secure(server.port("secure"), "localhost", config(&server, Some(&shown))).unwrap();
+        Client::on(Wire::Tls(Box::new(stream)))
+    };
+    let ask = |client: &mut Client, credential: &str| {
+        client.ask(&call_as(credential, "echo", r#"{"message":"hello"}"#)).status
+    };
+    let mut known = connect();
+    assert_eq!(ask(&mut known, &format!("X-API-Key: {KEY}\r\n")), 200);
+    for guess in ["X-API-Key: guess\r\n", "Authorization: Basic guess\r\n"] {
+        assert_eq!(ask(&mut known, ""), 200, "the certificate alone is enough, and forgives nothing");
+        assert_eq!(ask(&mut known, guess), 401, "{guess}");
+    }
+    assert_eq!(ask(&mut connect(), "X-API-Key: guess\r\n"), 429, "they were counted");
+    assert_eq!(ask(&mut connect(), ""), 200);
 }

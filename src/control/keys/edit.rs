@@ -1,27 +1,23 @@
-//! Changes to the file of API keys. Comments and order stay; a new file takes the old one's place in one step, so that a
-//! server that reads it meanwhile sees one or the other.
-//! Never: a file that could not be read back; a moment in which others may read what only its owner could.
+//! Changes to the file of API keys. Comments and order stay.
+//! Never: a file that could not be read back.
 //! Next: `command`, who asks for changes.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::io;
+use std::path::Path;
 
-use rustix::fs::{FlockOperation, Mode, flock};
 use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, value};
 
 use super::file::decode_keys;
 use crate::control::files::load_public;
 use crate::control::moment;
 use crate::control::problem::{Exit, Problem};
+use crate::control::replace::Place;
 use crate::pipeline::authorize::RoleRules;
 
 /// A file of keys, held against others who would change it.
 pub(super) struct KeyFile<'r> {
-    path: PathBuf,
-    /// Its folder, locked: the file itself is replaced.
-    folder: File,
+    place: Place,
     roles: &'r [RoleRules],
     document: DocumentMut,
 }
@@ -38,20 +34,14 @@ pub(super) struct Listed {
 impl<'r> KeyFile<'r> {
     /// Opens a file that may be absent, and waits for whoever is changing it.
     pub(super) fn open(path: &Path, roles: &'r [RoleRules]) -> Result<Self, Vec<Problem>> {
-        // A link stays a link: what it leads to is replaced.
-        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        let failed = |error: &io::Error| vec![unwritable(&path, error)];
-        let folder = match path.parent() {
-            Some(folder) if folder != Path::new("") => folder,
-            Some(_) | None => Path::new("."),
-        };
-        let folder = File::open(folder).map_err(|error| failed(&error))?;
-        flock(&folder, FlockOperation::LockExclusive).map_err(|error| failed(&error.into()))?;
-        let text = match fs::exists(&path).map_err(|error| failed(&error))? {
-            true => load_public(&path).map_err(|problem| vec![problem])?,
+        let place = Place::hold(path).map_err(|error| vec![unwritable(path, &error)])?;
+        let path = place.path();
+        let failed = |error: &io::Error| vec![unwritable(path, error)];
+        let text = match fs::exists(path).map_err(|error| failed(&error))? {
+            true => load_public(path).map_err(|problem| vec![problem])?,
             false => Vec::new(),
         };
-        decode_keys(&path, &text, roles)?;
+        decode_keys(path, &text, roles)?;
         let document = String::from_utf8(text).ok().and_then(|text| text.parse().ok());
         let unread = || vec![Problem::error("E0352", format!("{}: is not TOML", path.display()))];
         let mut document: DocumentMut = document.ok_or_else(unread)?;
@@ -60,7 +50,7 @@ impl<'r> KeyFile<'r> {
             let tables = std::mem::take(keys).into_array_of_tables().unwrap_or_default();
             *keys = Item::ArrayOfTables(tables);
         }
-        Ok(Self { path, folder, roles, document })
+        Ok(Self { place, roles, document })
     }
 
     /// The keys in the order of the file.
@@ -125,33 +115,9 @@ impl<'r> KeyFile<'r> {
     /// Puts the changed file in the place of the old one.
     pub(super) fn save(&self) -> Result<(), Vec<Problem>> {
         let text = self.document.to_string();
-        decode_keys(&self.path, text.as_bytes(), self.roles)?;
-        self.replace(text.as_bytes()).map_err(|error| vec![unwritable(&self.path, &error)])
-    }
-
-    fn replace(&self, text: &[u8]) -> io::Result<()> {
-        let old = fs::metadata(&self.path).ok();
-        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
-        let beside = self.path.with_file_name(format!(".{name}.{}", std::process::id()));
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
-        let written = (|| {
-            if let Some(old) = &old {
-                // Whoever the server runs as must be able to read it as before.
-                let (user, group) = (old.uid(), old.gid());
-                if (file.metadata()?.uid(), file.metadata()?.gid()) != (user, group) {
-                    std::os::unix::fs::fchown(&file, Some(user), Some(group))?;
-                }
-                rustix::fs::fchmod(&file, Mode::from_raw_mode(old.mode() & 0o777))?;
-            }
-            file.write_all(text)?;
-            file.sync_all()?;
-            fs::rename(&beside, &self.path)?;
-            self.folder.sync_all()
-        })();
-        if written.is_err() {
-            let _ = fs::remove_file(&beside);
-        }
-        written
+        let path = self.place.path();
+        decode_keys(path, text.as_bytes(), self.roles)?;
+        self.place.replace(text.as_bytes(), 0o600).map_err(|error| vec![unwritable(path, &error)])
     }
 }
 

@@ -16,12 +16,15 @@ use super::config::checked::{Config, Jwt, KeySource};
 use super::files::load_public;
 use super::problem::Problem;
 use crate::pipeline::authenticate::tokens::keys::KeySet;
+use crate::pipeline::authenticate::tokens::revoked::Revocations;
 use crate::pipeline::authenticate::tokens::{Issuer, Issuers};
 use jwks::{Answer, Ask, Known};
 
 /// The keys of every issuer, and what is asked for just now.
 pub struct KeySets {
     by_name: BTreeMap<String, Known>,
+    /// How many there have been, so that each has a number of its own.
+    known: u64,
     answers: Receiver<Answer>,
     answer: Sender<Answer>,
 }
@@ -29,7 +32,7 @@ pub struct KeySets {
 impl Default for KeySets {
     fn default() -> Self {
         let (answer, answers) = channel();
-        Self { by_name: BTreeMap::new(), answers, answer }
+        Self { by_name: BTreeMap::new(), known: 0, answers, answer }
     }
 }
 
@@ -50,19 +53,16 @@ impl KeySets {
     /// # Errors
     /// All problems of the files.
     pub fn load(&mut self, config: &Config) -> Result<Issuers, Vec<Problem>> {
-        let (mut issuers, mut problems) = (Vec::new(), Vec::new());
+        let (mut sets, mut problems) = (Vec::new(), Vec::new());
         for settings in &config.issuers {
             match load_file(settings) {
-                Ok(set) => issuers.push(self.follow(settings, set)),
+                Ok(set) => sets.push((settings, set)),
                 Err(problem) => problems.push(problem),
             }
         }
-        let revoked = match &config.revocations_file {
-            Some(path) => revocations::load(path),
-            None => Ok(Default::default()),
-        };
-        match revoked {
+        match load_revoked(config) {
             Ok(revoked) if problems.is_empty() => {
+                let issuers = sets.into_iter().map(|(settings, set)| self.follow(settings, set)).collect();
                 let names: Vec<&str> = config.issuers.iter().map(|issuer| &*issuer.rules.name).collect();
                 self.by_name.retain(|name, _| names.contains(&name.as_str()));
                 Ok(Issuers::build(issuers, Arc::new(revoked)))
@@ -75,11 +75,40 @@ impl KeySets {
         }
     }
 
+    /// Reads the files of the running configuration again, each by itself: what is taken back counts, whatever is wrong
+    /// with somebody's keys. What can not be read is as it was; `kept` is told each such setting with its problems.
+    pub fn reload(
+        &mut self,
+        config: &Config,
+        running: &Issuers,
+        mut kept: impl FnMut(String, Vec<Problem>),
+    ) -> Issuers {
+        let mut issuers = Vec::new();
+        for settings in &config.issuers {
+            let name = &settings.rules.name;
+            match load_file(settings) {
+                Ok(set) => issuers.push(self.follow(settings, set)),
+                Err(problem) => {
+                    kept(format!("auth.jwt.{name}"), vec![problem]);
+                    issuers.extend(running.list().iter().find(|issuer| issuer.name == *name).cloned());
+                }
+            }
+        }
+        match load_revoked(config) {
+            Ok(revoked) => Issuers::build(issuers, Arc::new(revoked)),
+            Err(found) => {
+                kept("auth.revocations_file".to_owned(), found);
+                running.with(issuers)
+            }
+        }
+    }
+
     fn follow(&mut self, settings: &Jwt, set: Option<KeySet>) -> Issuer {
         let name = settings.rules.name.to_string();
         let is_same = self.by_name.get(&name).is_some_and(|known| known.is_of(settings));
         if !is_same {
-            self.by_name.insert(name.clone(), Known::new(settings.clone()));
+            self.known += 1;
+            self.by_name.insert(name.clone(), Known::new(self.known, settings.clone()));
         }
         let mut rules = settings.rules.clone();
         if let Some(known) = self.by_name.get_mut(&name) {
@@ -148,6 +177,10 @@ impl KeySets {
     }
 }
 
+fn load_revoked(config: &Config) -> Result<Revocations, Vec<Problem>> {
+    config.revocations_file.as_deref().map_or_else(|| Ok(Revocations::default()), revocations::load)
+}
+
 /// The set of an issuer whose keys are in a file.
 fn load_file(settings: &Jwt) -> Result<Option<KeySet>, Problem> {
     let KeySource::File(path) = &settings.source else { return Ok(None) };
@@ -157,4 +190,65 @@ fn load_file(settings: &Jwt) -> Result<Option<KeySet>, Problem> {
         Problem::error("E0354", what).help("a key set is JSON: {\"keys\": [...]}, public keys only")
     })?;
     Ok(Some(set))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::time::Duration;
+
+    use super::super::certs::tests::Scratch;
+    use super::super::dev;
+    use super::*;
+
+    const SET: &str = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"a","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+
+    fn of_file(name: &str, scratch: &Scratch) -> Jwt {
+        Jwt {
+            rules: Issuer::named(name, &format!("https://{name}.example.com")),
+            source: KeySource::File(scratch.write(&format!("{name}.json"), SET, 0o644)),
+            ca_file: None,
+            refresh: Duration::from_secs(900),
+            stale_if_error: Duration::from_secs(3600),
+            tokens_max: 0,
+        }
+    }
+
+    #[test]
+    fn a_broken_file_holds_up_no_other_and_no_revocation() {
+        let scratch = Scratch::new();
+        let list = scratch.write("revoked.toml", "", 0o644);
+        let mut config = dev::tests::config();
+        config.issuers = ["one", "two"].map(|name| of_file(name, &scratch)).to_vec();
+        config.revocations_file = Some(list.clone());
+        let mut sets = KeySets::default();
+        let mut running = sets.load(&config).unwrap();
+        // Keys of each issuer, revocations, what was kept.
+        let mut reload = || {
+            let mut kept = Vec::new();
+            running = sets.reload(&config, &running, |part, problems| {
+                assert!(!problems.is_empty(), "{part}");
+                kept.push(part);
+            });
+            let keys: Vec<usize> = running.list().iter().map(|issuer| issuer.keys.keys().len()).collect();
+            (keys, running.revoked().len(), kept)
+        };
+        let broken = |name: &str| fs::write(scratch.path().join(name), "{").unwrap();
+        let entry = "[[revoked]]\njti = \"a\"\n";
+        broken("one.json");
+        fs::write(&list, entry).unwrap();
+        assert_eq!(reload(), (vec![1, 1], 1, vec!["auth.jwt.one".to_owned()]));
+        // The same key under another name.
+        let second = SET.replace("}]}", r#"},{"kid":"b","kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#);
+        fs::write(scratch.path().join("two.json"), second).unwrap();
+        broken("revoked.toml");
+        let kept = vec!["auth.jwt.one".to_owned(), "auth.revocations_file".to_owned()];
+        assert_eq!(reload(), (vec![1, 2], 1, kept));
+        fs::write(scratch.path().join("one.json"), SET).unwrap();
+        fs::write(&list, "").unwrap();
+        assert_eq!(reload(), (vec![1, 2], 0, Vec::new()));
+        // A start, and a reload of the settings, want everything right.
+        broken("one.json");
+        assert_eq!(sets.load(&config).err().unwrap()[0].code, "E0354");
+    }
 }

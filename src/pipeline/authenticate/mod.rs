@@ -1,4 +1,5 @@
-//! The stage that asks who is calling, by the ways a listener accepts, in their order; one must succeed.
+//! The stage that asks who is calling, by the ways a listener accepts, in their order; one must succeed. A credential that
+//! is shown speaks for its sender alone: the connection's certificate does where none is.
 //! Every failure looks alike and costs alike from outside; the event says which it was.
 //! Never: a key in clear beyond the connection that carries it, a comparison that stops early.
 //! Next: `keys` and its neighbours, one file a way; then `admit`, whether this principal may spend a token.
@@ -323,8 +324,12 @@ pub fn identify(
         Err(why) => Err(why),
     };
     let shown = credential.unwrap_or_default();
-    if let Some(principal) = memory.remembered.principal(shown, snapshot.generation, now) {
-        return Ok(principal.clone());
+    // A guess must not be let in for the certificate it came with: it would count as no failure.
+    let is_certificate_enough = credential == Err(Unknown::Missing) || !listener.takes_credentials();
+    if credential.is_ok() || is_certificate_enough {
+        if let Some(principal) = memory.remembered.principal(shown, snapshot.generation, now) {
+            return Ok(principal.clone());
+        }
     }
     let mut why = credential.err().unwrap_or(Unknown::Malformed);
     for method in &listener.methods {
@@ -333,6 +338,7 @@ pub fn identify(
             // Without a credential the same work is done as for a wrong one.
             Method::ApiKey => identities.keys.find(shown, now),
             Method::Jwt => identities.find_token(shown, snapshot.generation, &mut memory, now),
+            Method::Certificate if !is_certificate_enough => continue,
             Method::Certificate => known_by(&identities.certificates, memory.certificate, now),
             Method::Resident | Method::Anonymous => Err(Unknown::Missing),
         };

@@ -43,7 +43,8 @@ impl Connection {
         let Some(address) = address else { return known };
         let failing = &turn.work.failing;
         match &known {
-            Ok(principal) if principal.facts.method == Method::Anonymous => {}
+            // What let it in was not what it has shown.
+            Ok(principal) if matches!(principal.facts.method, Method::Anonymous | Method::Certificate) => {}
             Ok(_) => failing.forgive(address, now_s),
             Err(why) if !is_guess(*why) => {}
             Err(_) => match failing.note(address, rules, now_s) {

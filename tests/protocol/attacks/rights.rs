@@ -4,6 +4,9 @@
 
 use std::net::SocketAddr;
 
+use mcpring::pipeline::authenticate::certificate::ClientCertificate;
+use mcpring::pipeline::authenticate::certificate::names::NameKind;
+use mcpring::pipeline::authenticate::{Memory, Method, Remembered, Unknown, identify};
 use mcpring::pipeline::authorize::{RoleRules, Shows};
 use mcpring::pipeline::event::Count;
 use mcpring::pipeline::failing::FailureRules;
@@ -252,4 +255,58 @@ fn a_session_that_was_ended_does_not_come_back_when_sessions_live_longer() {
         assert_eq!(ask(&mut desk, "DELETE", &id).as_deref(), Some("404"));
     }
     assert_eq!(ask(&mut desk, "DELETE", &kept).as_deref(), Some("404"), "it was to live for a minute");
+}
+
+#[test]
+fn a_certificate_does_not_answer_for_a_credential_that_is_shown_with_it() {
+    let mut desk = Desk::new(snapshot(|_| {}));
+    let now_s = desk.now.unix_s();
+    let held = |not_after_s| {
+        Arc::new(ClientCertificate {
+            identity: "robot".into(),
+            kind: NameKind::Dns,
+            subject: String::new(),
+            serial: Vec::new(),
+            issuer_sha256: [0; 32],
+            sha256: [1; 32],
+            not_after_s,
+            chain: Vec::new(),
+        })
+    };
+    let (key, guess) = (Ok(KEY.as_bytes()), Ok(GUESS.as_bytes()));
+    let missing = Err(Unknown::Missing);
+    let mut check = |methods: &[Method], certificate: &Arc<ClientCertificate>, shown, expect| {
+        let mut listener = listener("mixed", Security::Plain);
+        listener.methods = methods.to_vec();
+        let (snapshot, now) = (desk.snapshot.clone(), desk.now);
+        let mut remembered = Remembered::default();
+        // What was let in by its certificate a moment ago, and is remembered, makes no difference.
+        for before in [None, Some(missing)] {
+            for shown in before.into_iter().chain([shown]) {
+                let memory = Memory {
+                    remembered: &mut remembered,
+                    tokens: &mut desk.work.tokens,
+                    certificate: Some(certificate),
+                };
+                let found = identify(&snapshot, &listener, shown, now, memory);
+                let found = found.map(|principal| principal.facts.method);
+                if Some(shown) != before {
+                    assert_eq!(found, expect, "{methods:?} {shown:?}");
+                }
+            }
+        }
+    };
+    let (good, over) = (held(now_s + 60), held(now_s - 60));
+    let both = [[Method::Certificate, Method::ApiKey], [Method::ApiKey, Method::Certificate]];
+    for methods in &both {
+        check(methods, &good, missing, Ok(Method::Certificate));
+        check(methods, &good, key, Ok(Method::ApiKey));
+        for certificate in [&good, &over] {
+            check(methods, certificate, guess, Err(Unknown::NoSuchKey));
+            check(methods, certificate, Err(Unknown::Malformed), Err(Unknown::Malformed));
+            check(methods, certificate, Err(Unknown::Ambiguous), Err(Unknown::Ambiguous));
+        }
+    }
+    // Where nothing is looked at nothing can be guessed.
+    check(&[Method::Certificate], &good, guess, Ok(Method::Certificate));
 }

@@ -2,20 +2,23 @@
 //! Never: a list left half written, an entry lost to another writer.
 //! Next: `revocations`, the reader.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use rustix::fs::{FlockOperation, flock};
 
 use super::super::super::config::{self, Source};
 use super::super::super::files::{load_public, reason};
 use super::super::super::moment;
 use super::super::super::problem::Problem;
+use super::super::super::replace::Place;
 use super::super::revocations::{decode, encode};
 use super::Configured;
 use crate::pipeline::authenticate::tokens::revoked::Revoked;
+
+/// A list is no secret, and the first one may be made by somebody else than who runs the server.
+const FIRST_MODE: u32 = 0o644;
 
 #[derive(Debug, Args)]
 pub(super) struct Revoke {
@@ -80,17 +83,9 @@ fn add(path: &Path, entry: &str) -> Result<(), Vec<Problem>> {
     let failed = |error: io::Error| {
         vec![Problem::error("E0359", format!("cannot write {}: {}", path.display(), reason(&error)))]
     };
-    let beside = |ending: &str| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(ending);
-        PathBuf::from(name)
-    };
-    // One writer at a time; the lock has a file of its own because the list's is replaced.
-    let lock =
-        OpenOptions::new().create(true).truncate(false).write(true).open(beside(".lock")).map_err(failed)?;
-    flock(&lock, FlockOperation::LockExclusive).map_err(|error| failed(error.into()))?;
-    let mut list = match fs::metadata(path) {
-        Ok(_) => load_public(path).map_err(|problem| vec![problem])?,
+    let place = Place::hold(path).map_err(failed)?;
+    let mut list = match fs::metadata(place.path()) {
+        Ok(_) => load_public(place.path()).map_err(|problem| vec![problem])?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         Err(error) => return Err(failed(error)),
     };
@@ -100,17 +95,13 @@ fn add(path: &Path, entry: &str) -> Result<(), Vec<Problem>> {
     list.extend_from_slice(entry.as_bytes());
     // A list that the server would refuse is not written.
     decode(path, &list)?;
-    let next = beside(".new");
-    let mut file = File::create(&next).map_err(failed)?;
-    if let Ok(old) = fs::metadata(path) {
-        file.set_permissions(old.permissions()).map_err(failed)?;
-    }
-    file.write_all(&list).and_then(|()| file.sync_all()).map_err(failed)?;
-    fs::rename(&next, path).map_err(failed)
+    place.replace(&list, FIRST_MODE).map_err(failed)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt as _;
+
     use super::super::super::super::certs::tests::Scratch;
     use super::*;
 
@@ -125,5 +116,29 @@ mod tests {
         fs::write(&path, "[[revoked").unwrap();
         assert_eq!(add(&path, &entry("c")).unwrap_err()[0].code, "E0355");
         assert_eq!(fs::read(&path).unwrap(), b"[[revoked");
+    }
+    #[test]
+    fn leaves_the_list_to_whoever_could_read_it_and_links_to_where_they_lead() {
+        let scratch = Scratch::new();
+        let path = scratch.write("revoked.toml", "", 0o640);
+        let link = scratch.path().join("link.toml");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        // Only root can give files away.
+        let owner =
+            if rustix::process::geteuid().is_root() { 65_534 } else { rustix::process::geteuid().as_raw() };
+        std::os::unix::fs::chown(&path, Some(owner), None).unwrap();
+        // What a predecessor left behind, or somebody has put there, is neither used nor followed.
+        let victim = scratch.write("victim", "untouched", 0o644);
+        std::os::unix::fs::symlink(&victim, scratch.path().join("revoked.toml.new")).unwrap();
+        add(&link, &encode(&Revoked::Token("a".into()), "")).unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(decode(&path, &fs::read(&path).unwrap()).unwrap().len(), 1);
+        let facts = fs::metadata(&path).unwrap();
+        assert_eq!((facts.uid(), facts.mode() & 0o777), (owner, 0o640));
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "untouched");
+        assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 4, "nothing is left beside it");
+        let first = scratch.path().join("first.toml");
+        add(&first, &encode(&Revoked::Token("a".into()), "")).unwrap();
+        assert_eq!(fs::metadata(&first).unwrap().mode() & 0o777, 0o644);
     }
 }

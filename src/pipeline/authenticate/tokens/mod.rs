@@ -224,6 +224,11 @@ impl Issuers {
         &self.issuers
     }
 
+    /// What was taken back.
+    pub fn revoked(&self) -> &Revocations {
+        &self.revoked
+    }
+
     /// Whose token this is. `certificate` is the SHA-256 of the one the sender's connection was opened with.
     ///
     /// # Errors

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::super::config::checked::{Jwt, KeySource};
-use super::super::fetch::{Fetched, Fetcher};
-use super::super::problem::Problem;
+use crate::control::config::checked::{Jwt, KeySource};
+use crate::control::fetch::{Fetched, Fetcher};
+use crate::control::problem::Problem;
 use crate::pipeline::authenticate::tokens::Wanted;
 use crate::pipeline::authenticate::tokens::keys::{Algorithm, KeySet};
 
@@ -25,12 +25,14 @@ const DOCUMENT_BYTES_MAX: usize = 512 * 1024;
 
 /// What is known of one issuer's keys.
 pub struct Known {
+    /// No other has it: not its predecessor under other settings either.
+    number: u64,
     settings: Jwt,
     keys: Arc<KeySet>,
     wanted: Arc<Wanted>,
     /// The text the keys were read from.
     text: Vec<u8>,
-    etag: Option<String>,
+    etag: Option<Etag>,
     /// When somebody last said what the keys are.
     confirmed: Option<Instant>,
     /// When to ask next.
@@ -42,35 +44,49 @@ pub struct Known {
 
 /// A question for an issuer.
 pub struct Ask {
+    number: u64,
     name: String,
     issuer: String,
     source: KeySource,
     ca_file: Option<PathBuf>,
     algorithms: Vec<Algorithm>,
-    etag: Option<String>,
+    etag: Option<Etag>,
+}
+
+/// What a server calls the text it gave, which means nothing anywhere else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Etag {
+    url: String,
+    tag: String,
 }
 
 /// What came back.
 pub struct Answer {
     /// Of which issuer's table.
     pub name: String,
-    /// Where was asked; settings may be others by now.
-    source: KeySource,
-    issuer: String,
+    /// Who asked; settings may be others by now.
+    number: u64,
     outcome: Result<Read, String>,
 }
 
-/// Keys, or that they are still the same.
+/// What came with a success.
 struct Read {
-    keys: Option<(KeySet, Vec<u8>)>,
-    etag: Option<String>,
+    found: Found,
     max_age: Option<Duration>,
+}
+
+enum Found {
+    /// Keys, the text they were read from, and what the server calls it.
+    Keys(KeySet, Vec<u8>, Option<Etag>),
+    /// What was known is still right.
+    Same,
 }
 
 impl Known {
     /// Nothing yet; to be asked for at once.
-    pub fn new(settings: Jwt) -> Self {
+    pub fn new(number: u64, settings: Jwt) -> Self {
         Self {
+            number,
             settings,
             keys: Arc::default(),
             wanted: Arc::default(),
@@ -88,6 +104,7 @@ impl Known {
     pub fn is_of(&self, settings: &Jwt) -> bool {
         let (mine, other) = (&self.settings, settings);
         mine.source == other.source
+            && mine.ca_file == other.ca_file
             && mine.rules.issuer == other.rules.issuer
             && mine.rules.algorithms == other.rules.algorithms
     }
@@ -131,6 +148,7 @@ impl Known {
         (self.is_asking, self.asked) = (true, Some(now));
         let rules = &self.settings.rules;
         Some(Ask {
+            number: self.number,
             name: rules.name.to_string(),
             issuer: rules.issuer.clone(),
             source: self.settings.source.clone(),
@@ -142,7 +160,7 @@ impl Known {
 
     /// Takes an answer; what is wrong with it, for the log.
     pub fn take(&mut self, answer: Answer, now: Instant) -> Option<Problem> {
-        if answer.source != self.settings.source || answer.issuer != self.settings.rules.issuer {
+        if answer.number != self.number {
             return None;
         }
         self.is_asking = false;
@@ -154,8 +172,13 @@ impl Known {
         // The issuer may want to be asked sooner, never more rarely than the operator does.
         let wait = read.max_age.map_or(refresh, |age| age.clamp(WANTED_PAUSE.min(refresh), refresh));
         (self.failures, self.confirmed, self.due) = (0, Some(now), now.checked_add(wait));
-        self.etag = read.etag.or(self.etag.take());
-        let (keys, text) = read.keys?;
+        let (keys, text) = match read.found {
+            Found::Same => return None,
+            Found::Keys(keys, text, etag) => {
+                self.etag = etag;
+                (keys, text)
+            }
+        };
         if text == self.text {
             return None;
         }
@@ -205,7 +228,7 @@ impl Ask {
     /// Asks, on a thread that may wait.
     pub fn run(self) -> Answer {
         let outcome = self.read();
-        Answer { name: self.name, source: self.source, issuer: self.issuer, outcome }
+        Answer { name: self.name, number: self.number, outcome }
     }
 
     fn read(&self) -> Result<Read, String> {
@@ -216,16 +239,19 @@ impl Ask {
             KeySource::File(_) => return Err("its keys are in a file".to_owned()),
         };
         let accept = "application/jwk-set+json, application/json";
-        let fetched = get(&fetcher, &url, accept, self.etag.as_deref())?;
-        let keys = match fetched.body {
-            None => None,
+        // RFC 9110 8.8.3: a tag tells apart what is at one place; another's text may have the same.
+        let etag = self.etag.as_ref().filter(|etag| etag.url == url);
+        let fetched = get(&fetcher, &url, accept, etag.map(|etag| etag.tag.as_str()))?;
+        let found = match fetched.body {
+            None if etag.is_none() => return Err(format!("{url}: answered 304 to a question without a tag")),
+            None => Found::Same,
             Some(text) => {
                 let set =
                     KeySet::decode(&text, &self.algorithms).map_err(|error| format!("{url}: {error}"))?;
-                Some((set, text))
+                Found::Keys(set, text, fetched.etag.map(|tag| Etag { url, tag }))
             }
         };
-        Ok(Read { keys, etag: fetched.etag, max_age: fetched.max_age })
+        Ok(Read { found, max_age: fetched.max_age })
     }
 
     /// The place of the key set, from the issuer's own metadata.
@@ -274,145 +300,11 @@ fn read_metadata(url: &str, text: &[u8], issuer: &str) -> Result<String, String>
         return Err(format!("{url}: it is the metadata of {said}, not of {issuer}"));
     }
     let place = member("jwks_uri").ok_or_else(|| format!("{url}: it names no jwks_uri"))?;
-    if !super::super::config::is_fetched_url(place) {
+    if !crate::control::config::is_fetched_url(place) {
         return Err(format!("{url}: its jwks_uri is not https"));
     }
     Ok(place.to_owned())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::pipeline::authenticate::tokens::Issuer;
-
-    const SET: &[u8] = br#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"a","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
-
-    fn known() -> Known {
-        Known::new(Jwt {
-            rules: Issuer::named("corp", "https://idp.example.com"),
-            source: KeySource::Url("https://idp.example.com/keys".to_owned()),
-            ca_file: None,
-            refresh: Duration::from_secs(900),
-            stale_if_error: Duration::from_secs(3600),
-            tokens_max: 0,
-        })
-    }
-
-    fn answer(known: &Known, outcome: Result<Read, String>) -> Answer {
-        Answer {
-            name: known.name().to_owned(),
-            source: known.settings.source.clone(),
-            issuer: known.settings.rules.issuer.clone(),
-            outcome,
-        }
-    }
-
-    fn keys(text: &[u8]) -> Result<Read, String> {
-        let set = KeySet::decode(text, &Algorithm::ALL).map_err(|error| error.to_string())?;
-        Ok(Read { keys: Some((set, text.to_vec())), etag: Some("\"1\"".to_owned()), max_age: None })
-    }
-
-    #[test]
-    fn asks_at_once_then_on_time_then_when_a_key_is_wanted() {
-        let (mut known, start) = (known(), Instant::now());
-        let after = |seconds| start + Duration::from_secs(seconds);
-        assert!(known.due(start).is_some());
-        assert!(known.due(after(99)).is_none(), "one question at a time");
-        let read = answer(&known, keys(SET));
-        assert!(known.take(read, start).is_none());
-        assert_eq!(known.keys().keys().len(), 1);
-        assert!(known.due(after(899)).is_none());
-        assert_eq!(known.due(after(900)).unwrap().etag.as_deref(), Some("\"1\""));
-        // Still the same: the very set stays, so that nobody has to be told.
-        let before = known.keys();
-        let same = answer(&known, Ok(Read { keys: None, etag: None, max_age: None }));
-        assert!(known.take(same, after(900)).is_none());
-        let again = answer(&known, keys(SET));
-        assert!(known.take(again, after(900)).is_none());
-        assert!(Arc::ptr_eq(&before, &known.keys()));
-        // A strange name, but not twice within the pause.
-        known.wanted().ask();
-        assert!(known.due(after(904)).is_none());
-        assert!(known.due(after(905)).is_some());
-        let again = answer(&known, keys(SET));
-        known.take(again, after(905));
-        known.wanted().ask();
-        assert!(known.due(after(906)).is_none());
-    }
-
-    #[test]
-    fn the_issuer_may_be_asked_sooner_and_not_more_rarely() {
-        for (max_age, wait) in [(None, 900), (Some(60), 60), (Some(0), 5), (Some(86_400), 900)] {
-            let (mut known, start) = (known(), Instant::now());
-            known.due(start);
-            let read = keys(SET).map(|read| Read { max_age: max_age.map(Duration::from_secs), ..read });
-            let read = answer(&known, read);
-            known.take(read, start);
-            assert!(known.due(start + Duration::from_secs(wait - 1)).is_none(), "{max_age:?}");
-            assert!(known.due(start + Duration::from_secs(wait)).is_some(), "{max_age:?}");
-        }
-    }
-
-    #[test]
-    fn keys_outlive_an_issuer_that_is_away_for_so_long_and_no_longer() {
-        let (mut known, start) = (known(), Instant::now());
-        let after = |seconds| start + Duration::from_secs(seconds);
-        known.due(start);
-        let read = answer(&known, keys(SET));
-        known.take(read, start);
-        let (mut at, mut waits) = (900, Vec::new());
-        for _ in 0..6 {
-            assert!(known.due(after(at)).is_some(), "{at}");
-            let failed = answer(&known, Err("cannot fetch".to_owned()));
-            let problem = known.take(failed, after(at)).unwrap();
-            assert!(problem.notes[0].starts_with("the keys that are known are used"), "{problem}");
-            // Strange tokens do not have an issuer asked that is in trouble.
-            known.wanted().ask();
-            let wait = (1..=60).find(|wait| known.due(after(at + wait)).is_some()).unwrap();
-            known.is_asking = false;
-            waits.push(wait);
-            at += wait;
-        }
-        assert_eq!(waits, [5, 10, 20, 40, 60, 60]);
-        assert!(known.forget_when_stale(after(900 + 3600)).is_none());
-        assert_eq!(known.forget_when_stale(after(900 + 3601)).unwrap().code, "W0612");
-        assert!(known.keys().keys().is_empty());
-        assert!(known.forget_when_stale(after(9999)).is_none(), "told once");
-    }
-
-    #[test]
-    fn an_answer_to_a_question_of_before_a_reload_is_passed_over() {
-        let (mut known, start) = (known(), Instant::now());
-        known.due(start);
-        let read = answer(&known, keys(SET));
-        known.settings.source = KeySource::Discovery;
-        assert!(known.take(read, start).is_none());
-        assert!(known.keys().keys().is_empty());
-    }
-
-    #[test]
-    fn believes_only_the_issuers_own_metadata() {
-        let issuer = "https://idp.example.com/tenant";
-        assert_eq!(
-            metadata_urls(issuer),
-            [
-                "https://idp.example.com/tenant/.well-known/openid-configuration",
-                "https://idp.example.com/.well-known/oauth-authorization-server/tenant",
-            ]
-        );
-        let read = |text: &str| read_metadata("url", text.as_bytes(), issuer);
-        let good = r#"{"issuer":"https://idp.example.com/tenant","jwks_uri":"https://keys.example.com/a"}"#;
-        assert_eq!(read(good).as_deref(), Ok("https://keys.example.com/a"));
-        for (wrong, why) in [
-            (good.replace("/tenant\"", "/tenant/\""), "not of"),
-            (good.replace("\"issuer\"", "\"iss\""), "of nobody"),
-            (good.replace("https://keys", "http://keys"), "not https"),
-            (good.replace("https://keys.example.com/a", "file:///etc/passwd"), "not https"),
-            (good.replace("jwks_uri", "jwks"), "no jwks_uri"),
-            ("<html>".to_owned(), "no JSON"),
-        ] {
-            let error = read(&wrong).unwrap_err();
-            assert!(error.contains(why), "{wrong}: {error}");
-        }
-    }
-}
+mod tests;

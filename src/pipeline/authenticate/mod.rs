@@ -326,10 +326,10 @@ pub fn identify(
     let shown = credential.unwrap_or_default();
     // A guess must not be let in for the certificate it came with: it would count as no failure.
     let is_certificate_enough = credential == Err(Unknown::Missing) || !listener.takes_credentials();
-    if credential.is_ok() || is_certificate_enough {
-        if let Some(principal) = memory.remembered.principal(shown, snapshot.generation, now) {
-            return Ok(principal.clone());
-        }
+    if (credential.is_ok() || is_certificate_enough)
+        && let Some(principal) = memory.remembered.principal(shown, snapshot.generation, now)
+    {
+        return Ok(principal.clone());
     }
     let mut why = credential.err().unwrap_or(Unknown::Malformed);
     for method in &listener.methods {

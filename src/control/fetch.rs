@@ -104,7 +104,23 @@ impl Fetcher {
         accept: &str,
         body: &[u8],
     ) -> Result<Fetched, FetchError> {
-        let request = self.agent.post(url).header("content-type", content_type).header("accept", accept);
+        self.post_within(TIMEOUT, url, content_type, accept, body)
+    }
+
+    /// The same in less time, if `timeout` is less.
+    ///
+    /// # Errors
+    /// When there is no answer of status 200 in time and bounds.
+    pub fn post_within(
+        &self,
+        timeout: Duration,
+        url: &str,
+        content_type: &str,
+        accept: &str,
+        body: &[u8],
+    ) -> Result<Fetched, FetchError> {
+        let request = self.agent.post(url).config().timeout_global(Some(timeout.min(TIMEOUT))).build();
+        let request = request.header("content-type", content_type).header("accept", accept);
         read(request.send(body).map_err(failed)?)
     }
 }

@@ -4,6 +4,7 @@
 //! Next: `pipeline/snapshot.rs`, what comes out.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::certs::clients::load_judge;
 use super::certs::lists::FetchedLists;
@@ -95,7 +96,7 @@ pub struct CertificateFact {
 pub fn load_materials(config: &Config, kept: &mut Kept, now_s: i64) -> Result<Materials, Vec<Problem>> {
     let (mut tls, mut problems) = (Vec::new(), Vec::new());
     for profile in &config.tls {
-        match load_profile(profile, kept, now_s) {
+        match load_profile(profile, config.limits.tls_handshake_timeout, kept, now_s) {
             Ok(loaded) => tls.push(loaded),
             Err(found) => problems.extend(found),
         }
@@ -110,8 +111,13 @@ pub fn load_materials(config: &Config, kept: &mut Kept, now_s: i64) -> Result<Ma
     }
 }
 
-/// One TLS profile from its files. All problems are listed.
-pub fn load_profile(profile: &TlsProfile, kept: &mut Kept, now_s: i64) -> Result<TlsMaterial, Vec<Problem>> {
+/// One TLS profile from its files; connections wait for `handshake_timeout` at most for what a responder says. All problems are listed.
+pub fn load_profile(
+    profile: &TlsProfile,
+    handshake_timeout: Duration,
+    kept: &mut Kept,
+    now_s: i64,
+) -> Result<TlsMaterial, Vec<Problem>> {
     let (mut certificates, mut problems) = (Vec::new(), Vec::new());
     for files in &profile.certificates {
         match load_identity(&profile.name, files, now_s) {
@@ -119,11 +125,11 @@ pub fn load_profile(profile: &TlsProfile, kept: &mut Kept, now_s: i64) -> Result
             Err(found) => problems.extend(found),
         }
     }
-    let ocsp = Asker::desk_of(profile, &mut kept.asker).unwrap_or_else(|problem| {
+    let ocsp = Asker::desk_of(profile, handshake_timeout, &mut kept.asker).unwrap_or_else(|problem| {
         problems.push(problem);
         None
     });
-    let judge = load_judge(profile, &kept.lists.of(profile), ocsp).unwrap_or_else(|found| {
+    let judge = load_judge(profile, kept.lists.of(profile), ocsp).unwrap_or_else(|found| {
         problems.extend(found);
         None
     });
@@ -204,7 +210,7 @@ pub fn inspect(config: &Config, offered: &Registry, now_s: i64) -> Vec<(String, 
                 Err(problems) => found.extend(problems.into_iter().map(|problem| (setting(), problem))),
             }
         }
-        let judged = load_judge(profile, &[], None).err().unwrap_or_default();
+        let judged = load_judge(profile, Vec::new(), None).err().unwrap_or_default();
         let setting = || format!("tls.{}.client_auth", profile.name);
         found.extend(judged.into_iter().map(|problem| (setting(), problem)));
         if found.len() == before {

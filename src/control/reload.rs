@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::config::checked::{Config, Listener, Runtime};
+use crate::pipeline::authenticate::certificate::judge::Judge;
 use crate::pipeline::snapshot::{self, Admission};
 use crate::shard::address::Address;
 use crate::shard::listen::Options;
@@ -144,11 +145,12 @@ fn followed(running: &[Slot], plan: &Plan, listeners: &[Listener]) -> Vec<(usize
 }
 
 /// The listeners of the next snapshot: the running ones with the new ones in their places. A listener that is gone
-/// keeps its entry for the connections it still has.
+/// keeps its entry for the connections it still has; `judges` are those of all TLS profiles, by name.
 pub fn place(
     running: &[Arc<snapshot::Listener>],
     plan: &Plan,
     built: &[Arc<snapshot::Listener>],
+    judges: &[(&str, Option<Arc<Judge>>)],
 ) -> Vec<Arc<snapshot::Listener>> {
     let mut listeners = running.to_vec();
     for (&(index, _), listener) in plan.placed.iter().zip(built) {
@@ -173,7 +175,26 @@ pub fn place(
             });
         }
     }
+    for (index, place) in listeners.iter_mut().enumerate() {
+        let is_configured = plan.placed.iter().any(|&(slot, _)| slot == index)
+            || plan.followed.iter().any(|&(slot, _)| slot == index);
+        if !is_configured {
+            rejudge(place, judges);
+        }
+    }
     listeners
+}
+
+/// Who came with a certificate to a listener that is gone is judged as its TLS profile says now: what is revoked later is
+/// revoked there too. Where the profile is gone as well nobody could tell, and nobody stays.
+fn rejudge(place: &mut Arc<snapshot::Listener>, judges: &[(&str, Option<Arc<Judge>>)]) {
+    let Some(old) = &place.judge else { return };
+    let current = judges.iter().find(|(name, _)| *name == &*old.rules.profile);
+    let judge = match current {
+        Some((_, judge)) => judge.clone(),
+        None => Some(Arc::new(old.of_nobody())),
+    };
+    *place = Arc::new(snapshot::Listener { judge, ..snapshot::Listener::clone(place) });
 }
 
 /// What a socket that stays open does not follow.
@@ -214,9 +235,15 @@ fn list(cpus: &[usize]) -> String {
 mod tests {
     use std::time::Duration;
 
-    use super::super::config::checked::{Driver, Pin};
+    use rustls::pki_types::UnixTime;
+
+    use super::super::config::checked::{Driver, ListenerSecurity, Pin};
     use super::super::dev::tests::config;
+    use super::super::headers::Hsts;
+    use super::super::publish::build_listeners;
     use super::*;
+    use crate::pipeline::authenticate::certificate::judge::Rules;
+    use crate::pipeline::authenticate::certificate::tests::{Authority, judge, now, rules};
 
     const OPTIONS: Options = Options { backlog: 64, keepalive: Duration::from_secs(60), mode: 0o660 };
 
@@ -294,6 +321,53 @@ mod tests {
             assert_eq!(plan.followed, *followed, "{old} => {new}");
             assert!(plan.restart.is_empty());
         }
+    }
+
+    #[test]
+    fn a_listener_that_is_gone_judges_as_its_profile_does_now() {
+        let authority = Authority::new("clients");
+        let by = |version: u8, profile: &str| {
+            let rules = Rules { profile: profile.into(), ..rules(&[]) };
+            let mut judge = judge(&[&authority], &[], rules);
+            judge.version = [version; 32];
+            Some(Arc::new(judge))
+        };
+        let plain = |text| {
+            let mut config = listeners(text);
+            config.listeners.iter_mut().for_each(|listener| listener.security = ListenerSecurity::Plain);
+            config
+        };
+        let (old, config) = (plain("a:1"), plain("b:2"));
+        let build = |config: &Config, judge: &Option<Arc<Judge>>| {
+            let built = build_listeners(config, &[], Hsts::Omitted);
+            let judged = |listener: &Arc<snapshot::Listener>| {
+                Arc::new(snapshot::Listener { judge: judge.clone(), ..snapshot::Listener::clone(listener) })
+            };
+            built.iter().map(judged).collect::<Vec<_>>()
+        };
+        let running: Vec<Slot> = old.listeners.iter().map(Slot::open).collect();
+        let closing = plan(&running, &old.runtime, &config);
+        let (before, built) = (build(&old, &by(1, "x")), build(&config, &by(1, "x")));
+        let versions = |placed: &[Arc<snapshot::Listener>]| -> Vec<Option<u8>> {
+            placed.iter().map(|listener| listener.judge.as_ref().map(|judge| judge.version[0])).collect()
+        };
+        let placed = place(&before, &closing, &built, &[("y", by(3, "y")), ("x", by(2, "x"))]);
+        assert_eq!(versions(&placed), [Some(2), Some(1)]);
+        // And with every later change.
+        let mut slots = running.clone();
+        slots[0].state = SlotState::Closed;
+        slots.extend(config.listeners.iter().map(Slot::open));
+        let later = plan(&slots, &config.runtime, &config);
+        let placed = place(&placed, &later, &built, &[("x", by(4, "x"))]);
+        assert_eq!(versions(&placed), [Some(4), Some(1)]);
+        assert_eq!(versions(&place(&placed, &later, &built, &[("x", None)])), [None, Some(1)]);
+        // The profile is gone: nobody may stay.
+        let placed = place(&placed, &later, &built, &[("y", by(5, "y"))]);
+        assert_eq!(versions(&placed), [Some(0), Some(1)]);
+        let moment = UnixTime::since_unix_epoch(Duration::from_secs(now().unix_s()));
+        let client = [authority.client(|_| {})];
+        assert!(placed[1].judge.as_ref().unwrap().judge(&client, moment).is_ok());
+        assert!(placed[0].judge.as_ref().unwrap().judge(&client, moment).is_err());
     }
 
     #[test]

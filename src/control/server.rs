@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::certs::warm;
+use super::certs::{judges, warm};
 use super::config::checked::{Config, Runtime};
 use super::headers::Hsts;
 use super::log::line::Entry;
@@ -170,7 +170,7 @@ impl Server {
         let opened = open(&config, &added(&plan), &self.kept.passed, shards)?;
         let built = build_listeners(&config, &materials.tls, self.hsts);
         warm::warm_first(&built)?;
-        let listeners = place(&self.snapshot.listeners, &plan, &built);
+        let listeners = place(&self.snapshot.listeners, &plan, &built, &judges(&config.tls, &materials.tls));
         let generation = self.snapshot.generation + 1;
         let offer = self.kept.offer.clone();
         offer.enable(&self.config.native, &config.native).map_err(|problem| vec![problem])?;
@@ -212,7 +212,7 @@ impl Server {
         let built = build_listeners(&config, &materials.tls, self.hsts);
         warm::warm_first(&built)?;
         let plan = plan(&self.slots, &self.runtime, &config);
-        let listeners = place(&self.snapshot.listeners, &plan, &built);
+        let listeners = place(&self.snapshot.listeners, &plan, &built, &judges(&config.tls, &materials.tls));
         let (identities, generation) = (Arc::clone(&materials.identities), self.snapshot.generation + 1);
         let snapshot = build_snapshot(&config, identities, listeners, generation, &self.kept)?;
         self.fleet.publish(&snapshot, Vec::new(), &[]).map_err(mailbox_full)?;

@@ -22,6 +22,7 @@ use super::problem::Problem;
 use super::publish::{Materials, load_profile, renew_identities};
 use super::server::Server;
 use super::watch::{Prints, Watch};
+use crate::pipeline::authenticate::certificate::judge::Judge;
 
 /// How often dates are looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -164,7 +165,10 @@ impl Upkeep {
 
     /// Takes what a fetch led to; another list is another judge.
     fn take_list(&mut self, server: &mut Server, url: &str, answer: Result<Vec<u8>, String>) {
-        match server.kept.lists.answered(url, answer, moment::unix_now_s()) {
+        let served = server.config.tls.iter().zip(&server.materials.tls);
+        let wanting = served.filter(|(profile, _)| lists::is_wanted(profile, url));
+        let judges: Vec<&Judge> = wanting.filter_map(|(_, material)| material.judge.as_deref()).collect();
+        match server.kept.lists.answered(url, answer, &judges, moment::unix_now_s()) {
             lists::Outcome::Changed => {
                 server.log.entry(Entry::new(Level::INFO, "crl_fetched").with("url", url));
                 self.refresh(server);
@@ -200,12 +204,13 @@ struct Refreshed {
 fn refresh_materials(server: &mut Server, now_s: i64) -> Refreshed {
     let (config, mut materials) = (server.config.clone(), server.materials.clone());
     let (mut kept, mut problems) = (Vec::new(), Vec::new());
+    let handshake_timeout = config.limits.tls_handshake_timeout;
     for (profile, material) in config.tls.iter().zip(&mut materials.tls) {
         // Lists that are fetched are none of the files that wait for a signal.
         if profile.on_change == OnChange::Wait && server.kept.lists.of(profile).is_empty() {
             continue;
         }
-        match load_profile(profile, &mut server.kept, now_s) {
+        match load_profile(profile, handshake_timeout, &mut server.kept, now_s) {
             Ok(loaded) => *material = loaded,
             Err(found) => {
                 problems.extend(found);

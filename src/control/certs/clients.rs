@@ -11,9 +11,7 @@ use aws_lc_rs::digest;
 use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
-use webpki::{
-    CertRevocationList, ExpirationPolicy, OwnedCertRevocationList, RevocationCheckDepth, UnknownStatusPolicy,
-};
+use webpki::{ExpirationPolicy, RevocationCheckDepth, UnknownStatusPolicy};
 
 use super::super::config::checked::TlsProfile;
 use super::super::config::guests::{self, ClientAuth, Depth, Lists, Verdict};
@@ -21,14 +19,15 @@ use super::super::files::load_public;
 use super::super::problem::Problem;
 use crate::pipeline::authenticate::certificate::inquiry::Ocsp;
 use crate::pipeline::authenticate::certificate::judge::{Judge, ListRules, Presence, Rules};
+use crate::pipeline::authenticate::certificate::lists::List;
 
 /// Files of lists of one profile.
 const FILES_MAX: usize = 256;
 
-/// Reads what the judge of a profile needs. `fetched` are lists that came from URLs, DER or PEM.
+/// Reads what the judge of a profile needs. `fetched` are lists that came from URLs.
 pub fn load_judge(
     profile: &TlsProfile,
-    fetched: &[Arc<Vec<u8>>],
+    fetched: Vec<Arc<List>>,
     ocsp: Option<Arc<dyn Ocsp>>,
 ) -> Result<Option<Arc<Judge>>, Vec<Problem>> {
     let Some(auth) = &profile.client_auth else { return Ok(None) };
@@ -42,21 +41,19 @@ pub fn load_judge(
     });
     let mut lists = Vec::new();
     for file in list_files(auth) {
-        match load_public(&file).and_then(|bytes| decode_lists(&bytes, &file, &mut digest)) {
+        match load_public(&file).and_then(|bytes| decode_lists(&bytes, &file)) {
             Ok(found) => lists.extend(found),
             Err(problem) => problems.push(problem),
         }
     }
-    for bytes in fetched {
-        // What was fetched was read before it was kept.
-        lists.extend(decode_lists(bytes, Path::new("(fetched)"), &mut digest).unwrap_or_default());
-    }
+    lists.extend(fetched);
+    lists.iter().for_each(|list| digest.update(list.content()));
     if !problems.is_empty() {
         return Err(problems);
     }
     let mut version = [0; 32];
     version.copy_from_slice(digest.finish().as_ref());
-    Ok(Some(Arc::new(Judge::build(roots, lists, rules(auth), ocsp, version))))
+    Ok(Some(Arc::new(Judge::build(roots, lists, rules(&profile.name, auth), ocsp, version))))
 }
 
 fn load_roots(path: &Path, digest: &mut digest::Context) -> Result<RootCertStore, Problem> {
@@ -75,11 +72,7 @@ fn load_roots(path: &Path, digest: &mut digest::Context) -> Result<RootCertStore
 }
 
 /// Lists in bytes, PEM or DER.
-pub fn decode_lists(
-    bytes: &[u8],
-    path: &Path,
-    digest: &mut digest::Context,
-) -> Result<Vec<CertRevocationList<'static>>, Problem> {
+pub fn decode_lists(bytes: &[u8], path: &Path) -> Result<Vec<Arc<List>>, Problem> {
     let broken = |reason: String| Problem::error("E0324", format!("{} {reason}", path.display()));
     let is_pem = memchr::memmem::find(bytes, b"-----BEGIN").is_some();
     let ders: Vec<CertificateRevocationListDer<'_>> = if is_pem {
@@ -92,9 +85,8 @@ pub fn decode_lists(
         return Err(broken("holds no revocation list".to_owned()));
     }
     let decode = |der: CertificateRevocationListDer<'_>| {
-        digest.update(&der);
-        let list = OwnedCertRevocationList::from_der(&der);
-        list.map(CertRevocationList::Owned).map_err(|error| broken(format!("is no revocation list: {error}")))
+        let list = List::read(&der).map(Arc::new);
+        list.map_err(|error| broken(format!("is no revocation list: {error}")))
     };
     ders.into_iter().map(decode).collect()
 }
@@ -141,7 +133,7 @@ fn is_like(pattern: &str, name: &str) -> bool {
     rest.ends_with(last)
 }
 
-fn rules(auth: &ClientAuth) -> Rules {
+fn rules(profile: &str, auth: &ClientAuth) -> Rules {
     let lists = match auth.lists {
         Lists::Unused => None,
         Lists::Used { depth, unknown, expired, .. } => Some(ListRules {
@@ -160,6 +152,7 @@ fn rules(auth: &ClientAuth) -> Rules {
         }),
     };
     Rules {
+        profile: profile.into(),
         presence: match auth.presence {
             guests::Presence::Required => Presence::Required,
             guests::Presence::Optional | guests::Presence::Off => Presence::Optional,

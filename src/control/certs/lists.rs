@@ -1,16 +1,18 @@
 //! Revocation lists from URLs: which to fetch when, and what came of it.
-//! Never: a socket, a clock; `control/upkeep.rs` brings both. Something that is no list in the place of one.
+//! Never: a socket, a clock; `control/upkeep.rs` brings both. Something in the place of a list that no authority signed, or
+//! that is older.
 //! Next: `clients`, which reads the lists.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use aws_lc_rs::digest;
-
 use super::clients::decode_lists;
 use crate::control::config::checked::TlsProfile;
 use crate::control::config::guests::Lists;
+use crate::pipeline::authenticate::certificate::judge::Judge;
+use crate::pipeline::authenticate::certificate::lists::List;
 
 /// After a failure, unless lists are fetched more often. Seconds.
 const RETRY_S: i64 = 30;
@@ -22,8 +24,8 @@ pub struct FetchedLists {
 }
 
 struct Fetched {
-    /// None before the first came.
-    bytes: Option<Arc<Vec<u8>>>,
+    /// None before the first came; then one for each issuer and scope.
+    lists: Vec<Arc<List>>,
     refresh_s: i64,
     /// When to ask; `i64::MAX` while somebody does.
     ask_at_s: i64,
@@ -42,9 +44,9 @@ pub enum Outcome {
 
 impl FetchedLists {
     /// The lists that a profile wants, as far as they have come.
-    pub fn of(&self, profile: &TlsProfile) -> Vec<Arc<Vec<u8>>> {
+    pub fn of(&self, profile: &TlsProfile) -> Vec<Arc<List>> {
         let known = urls(profile).0.iter().filter_map(|url| self.by_url.get(url));
-        known.filter_map(|fetched| fetched.bytes.clone()).collect()
+        known.flat_map(|fetched| fetched.lists.iter().cloned()).collect()
     }
 
     /// Forgets what nobody wants any more and gives what is to be fetched now.
@@ -54,7 +56,7 @@ impl FetchedLists {
             let (wanted, refresh_s) = urls(profile);
             for url in wanted {
                 let old = known.remove(url).or_else(|| self.by_url.remove(url));
-                let mut fetched = old.unwrap_or(Fetched { bytes: None, refresh_s, ask_at_s: now_s });
+                let mut fetched = old.unwrap_or(Fetched { lists: Vec::new(), refresh_s, ask_at_s: now_s });
                 fetched.refresh_s = refresh_s;
                 if fetched.ask_at_s <= now_s {
                     fetched.ask_at_s = i64::MAX;
@@ -67,21 +69,27 @@ impl FetchedLists {
         due
     }
 
-    /// Takes what a fetch led to.
-    pub fn answered(&mut self, url: &str, answer: Result<Vec<u8>, String>, now_s: i64) -> Outcome {
+    /// Takes what a fetch led to. `judges` are those of the profiles that want it.
+    pub fn answered(
+        &mut self,
+        url: &str,
+        answer: Result<Vec<u8>, String>,
+        judges: &[&Judge],
+        now_s: i64,
+    ) -> Outcome {
         let Some(fetched) = self.by_url.get_mut(url) else { return Outcome::Same };
         let read = answer.and_then(|bytes| {
-            let mut unused = digest::Context::new(&digest::SHA256);
-            decode_lists(&bytes, Path::new(url), &mut unused).map_err(|problem| problem.what)?;
-            Ok(bytes)
+            let lists = decode_lists(&bytes, Path::new(url)).map_err(|problem| problem.what)?;
+            merge(&fetched.lists, lists, judges)
         });
         match read {
-            Ok(bytes) => {
+            Ok(lists) => {
                 fetched.ask_at_s = now_s.saturating_add(fetched.refresh_s);
-                if fetched.bytes.as_ref().is_some_and(|known| **known == bytes) {
+                let is_same = |(known, come): (&Arc<List>, &Arc<List>)| known.content() == come.content();
+                if fetched.lists.len() == lists.len() && fetched.lists.iter().zip(&lists).all(is_same) {
                     return Outcome::Same;
                 }
-                fetched.bytes = Some(Arc::new(bytes));
+                fetched.lists = lists;
                 Outcome::Changed
             }
             Err(reason) => {
@@ -90,6 +98,31 @@ impl FetchedLists {
             }
         }
     }
+}
+
+/// What there is with what has come in its place. Whoever sits between here and an `http:` URL can send what it likes, so that
+/// only what an authority signed is taken, and nothing that was true once.
+fn merge(known: &[Arc<List>], come: Vec<Arc<List>>, judges: &[&Judge]) -> Result<Vec<Arc<List>>, String> {
+    let signer = |list: &List| judges.iter().find_map(|judge| judge.signer(list));
+    // Of authorities that are still trusted.
+    let mut lists: Vec<Arc<List>> = known.iter().filter(|list| signer(list).is_some()).cloned().collect();
+    for list in come {
+        let Some(by) = signer(&list) else { return Err("no authority of ca_file signed it".to_owned()) };
+        let like = lists.iter_mut().find(|known| known.is_like(&list) && signer(known) == Some(by));
+        match like {
+            None => lists.push(list),
+            Some(known) if known.compare(&list) == Ordering::Greater => {
+                return Err("it is older than the one that is there".to_owned());
+            }
+            Some(known) => *known = list,
+        }
+    }
+    Ok(lists)
+}
+
+/// Whether a profile wants what is at `url`.
+pub fn is_wanted(profile: &TlsProfile, url: &str) -> bool {
+    urls(profile).0.iter().any(|wanted| wanted == url)
 }
 
 /// What a profile wants fetched, and how often, seconds.
@@ -106,12 +139,9 @@ fn urls(profile: &TlsProfile) -> (&[String], i64) {
 mod tests {
     use std::time::Duration;
 
-    use rcgen::{
-        CertificateParams, CertificateRevocationListParams, Issuer, KeyIdMethod, KeyPair, SerialNumber,
-    };
-
     use super::*;
     use crate::control::config::guests::{ClientAuth, Depth, Ocsp, Presence, Verdict};
+    use crate::pipeline::authenticate::certificate::tests::{Authority, judge, rules};
 
     fn profile(urls: &[&str]) -> TlsProfile {
         let lists = Lists::Used {
@@ -136,41 +166,56 @@ mod tests {
         TlsProfile { client_auth: Some(auth), ..TlsProfile::without_files("internal") }
     }
 
-    fn list(number: u64) -> Vec<u8> {
-        let params = CertificateParams::new(Vec::new()).unwrap();
-        let issuer = Issuer::new(params, KeyPair::generate().unwrap());
-        let now = time::OffsetDateTime::UNIX_EPOCH;
-        let params = CertificateRevocationListParams {
-            this_update: now,
-            next_update: now + time::Duration::days(1),
-            crl_number: SerialNumber::from(number),
-            issuing_distribution_point: None,
-            revoked_certs: Vec::new(),
-            key_identifier_method: KeyIdMethod::Sha256,
-        };
-        params.signed_by(&issuer).unwrap().der().to_vec()
+    fn contents(lists: &FetchedLists, profile: &TlsProfile) -> Vec<Vec<u8>> {
+        lists.of(profile).iter().map(|list| list.content().to_vec()).collect()
     }
 
     #[test]
     fn fetches_in_time_and_keeps_what_was_good() {
+        let authority = Authority::new("clients");
+        let list = |number| authority.list(number, 0, &[]);
+        let judge = judge(&[&authority], &[], rules(&[]));
         let (mut lists, profiles) = (FetchedLists::default(), [profile(&["http://a/", "http://b/"])]);
+        let answered =
+            |lists: &mut FetchedLists, url, answer, now_s| lists.answered(url, answer, &[&judge], now_s);
         assert_eq!(lists.due(&profiles, 0), ["http://a/", "http://b/"]);
         assert!(lists.due(&profiles, 999_999).is_empty(), "asked twice");
         let (first, second) = (list(1), list(2));
-        assert_eq!(lists.answered("http://a/", Ok(first.clone()), 0), Outcome::Changed);
-        assert_eq!(lists.of(&profiles[0]), [Arc::new(first.clone())]);
-        assert!(matches!(lists.answered("http://b/", Ok(b"no list".to_vec()), 0), Outcome::Failed(_)));
+        assert_eq!(answered(&mut lists, "http://a/", Ok(first.clone()), 0), Outcome::Changed);
+        assert_eq!(contents(&lists, &profiles[0]), [List::read(&first).unwrap().content()]);
+        assert!(matches!(answered(&mut lists, "http://b/", Ok(b"no list".to_vec()), 0), Outcome::Failed(_)));
         assert!(lists.due(&profiles, 29).is_empty());
         assert_eq!(lists.due(&profiles, 30), ["http://b/"]);
         assert_eq!(lists.due(&profiles, 100), ["http://a/"]);
-        assert!(matches!(lists.answered("http://a/", Err("gone".to_owned()), 100), Outcome::Failed(_)));
-        assert_eq!(lists.of(&profiles[0]), [Arc::new(first.clone())]);
+        assert!(matches!(answered(&mut lists, "http://a/", Err("gone".to_owned()), 100), Outcome::Failed(_)));
+        assert_eq!(contents(&lists, &profiles[0]), [List::read(&first).unwrap().content()]);
         assert_eq!(lists.due(&profiles, 130), ["http://a/"]);
-        assert_eq!(lists.answered("http://a/", Ok(first), 130), Outcome::Same);
+        assert_eq!(answered(&mut lists, "http://a/", Ok(first), 130), Outcome::Same);
         assert_eq!(lists.due(&profiles, 230), ["http://a/"]);
-        assert_eq!(lists.answered("http://a/", Ok(second), 230), Outcome::Changed);
+        assert_eq!(answered(&mut lists, "http://a/", Ok(second), 230), Outcome::Changed);
         // Nobody wants it any more.
         assert!(lists.due(&[TlsProfile::without_files("internal")], 999).is_empty());
-        assert_eq!(lists.answered("http://b/", Ok(list(3)), 999), Outcome::Same);
+        assert_eq!(answered(&mut lists, "http://b/", Ok(list(3)), 999), Outcome::Same);
+    }
+
+    #[test]
+    fn takes_nothing_that_no_authority_signed_or_that_is_older() {
+        let (authority, stranger) = (Authority::new("clients"), Authority::new("clients"));
+        let (judge, profiles) = (judge(&[&authority], &[], rules(&[])), [profile(&["http://a/"])]);
+        let mut lists = FetchedLists::default();
+        let _ = lists.due(&profiles, 0);
+        let mut take = |list: Vec<u8>| {
+            let outcome = lists.answered("http://a/", Ok(list), &[&judge], 0);
+            (outcome, contents(&lists, &profiles[0]))
+        };
+        let content = |list: &[u8]| vec![List::read(list).unwrap().content().to_vec()];
+        let (good, newer) = (authority.list(5, -60, &[42]), authority.list(6, -60, &[42]));
+        assert!(matches!(take(stranger.list(4, -60, &[])), (Outcome::Failed(_), known) if known.is_empty()));
+        assert_eq!(take(good.clone()), (Outcome::Changed, content(&good)));
+        for refused in [stranger.list(9, 0, &[]), authority.list(4, 0, &[]), authority.list(5, -61, &[])] {
+            assert!(matches!(take(refused), (Outcome::Failed(_), known) if known == content(&good)));
+        }
+        assert_eq!(take(newer.clone()), (Outcome::Changed, content(&newer)));
+        assert_eq!(take(newer.clone()), (Outcome::Same, content(&newer)));
     }
 }

@@ -44,6 +44,12 @@ pub struct TlsMaterial {
     pub certificates: Vec<Identity>,
 }
 
+/// Who judges the clients of each profile, by its name.
+pub fn judges<'a>(profiles: &'a [TlsProfile], served: &[TlsMaterial]) -> Vec<(&'a str, Option<Arc<Judge>>)> {
+    let by_profile = profiles.iter().zip(served);
+    by_profile.map(|(profile, material)| (profile.name.as_str(), material.judge.clone())).collect()
+}
+
 /// What makes the tickets of each profile, kept across reloads so that a reload makes no session stale.
 ///
 /// A profile has its own keys: a ticket stands for everything its handshake proved, and another profile may ask

@@ -4,6 +4,7 @@
 //! Next: `response`.
 
 pub mod asker;
+mod lanes;
 pub mod der;
 pub mod request;
 pub mod response;

@@ -114,7 +114,7 @@ impl Connection {
         client.generation = turn.snapshot.generation;
         if client.version != judge.version {
             client.version = judge.version;
-            if let Err(rejected) = judge.judge(&client.certificate.chain, moment(turn.now)) {
+            if let Err(rejected) = judge_again(judge, &client.certificate, turn.now) {
                 return self.reject(&rejected, turn);
             }
         } else if !is_dated {
@@ -206,6 +206,46 @@ impl Connection {
     }
 }
 
+/// Judges a certificate by what holds now. Whom it names under other rules is somebody else: what was granted to the one is
+/// not the other's.
+fn judge_again(judge: &Judge, known: &ClientCertificate, now: Now) -> Result<(), Rejected> {
+    judge.judge(&known.chain, moment(now))?;
+    let read = ClientCertificate::read(&known.chain, &judge.rules.identity_from)?;
+    if (&read.identity, read.kind) == (&known.identity, known.kind) {
+        return Ok(());
+    }
+    let detail = format!("the client is called {:?} by the settings of now", read.identity);
+    Err(Rejected { detail, ..Rejected::known(known, Reason::NameNotAllowed) })
+}
+
 fn moment(now: Now) -> UnixTime {
     UnixTime::since_unix_epoch(Duration::from_secs(now.unix_s()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::authenticate::certificate::judge::{CLIENT_AUTH, Rules};
+    use crate::pipeline::authenticate::certificate::names::NameKind;
+    use crate::pipeline::authenticate::certificate::tests::{Authority, judge, now, rules};
+
+    #[test]
+    fn a_client_that_other_settings_call_something_else_does_not_stay() {
+        let authority = Authority::new("clients");
+        let chain = [authority.client(|_| {})];
+        let by = |kinds: &[NameKind]| Rules { identity_from: kinds.to_vec(), ..rules(&[CLIENT_AUTH]) };
+        let known = ClientCertificate::read(&chain, &[NameKind::Uri]).unwrap();
+        for (kinds, expected) in [
+            (&[NameKind::Uri][..], None),
+            (&[NameKind::Uri, NameKind::Dns], None),
+            (&[NameKind::Dns, NameKind::Uri], Some(Reason::NameNotAllowed)),
+            (&[NameKind::CommonName], Some(Reason::NameNotAllowed)),
+        ] {
+            let judged = judge_again(&judge(&[&authority], &[], by(kinds)), &known, now());
+            assert_eq!(judged.err().map(|rejected| rejected.reason), expected, "{kinds:?}");
+        }
+        let stranger = Authority::new("others");
+        let judged = judge_again(&judge(&[&stranger], &[], by(&[NameKind::Uri])), &known, now());
+        assert_eq!(judged.unwrap_err().reason, Reason::Untrusted);
+    }
 }

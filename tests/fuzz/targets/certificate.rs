@@ -26,6 +26,7 @@ static JUDGE: LazyLock<Judge> = LazyLock::new(|| {
     roots.add(CertificateDer::from(AUTHORITY)).expect("an authority");
     let patterns = ["spiffe://example.com/agent/*", "*.agents.example.com", "cn:robot"];
     let rules = Rules {
+        profile: "clients".into(),
         presence: Presence::Required,
         identity_from: KINDS.to_vec(),
         allowed_names: patterns.map(|text| NamePattern::compile(text).expect("a pattern")).to_vec(),

@@ -6,7 +6,6 @@ use std::path::Path;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use aws_lc_rs::digest;
 use libfuzzer_sys::fuzz_target;
 use mcpring::control::certs::clients::decode_lists;
 use mcpring::pipeline::authenticate::certificate::Reason;
@@ -31,9 +30,9 @@ static ROOTS: LazyLock<RootCertStore> = LazyLock::new(|| {
 });
 
 fuzz_target!(|input: &[u8]| {
-    let mut content = digest::Context::new(&digest::SHA256);
-    let Ok(lists) = decode_lists(input, Path::new("fuzz"), &mut content) else { return };
+    let Ok(lists) = decode_lists(input, Path::new("fuzz")) else { return };
     let rules = Rules {
+        profile: "clients".into(),
         presence: Presence::Required,
         identity_from: vec![NameKind::Uri],
         allowed_names: Vec::new(),

@@ -13,17 +13,21 @@ use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, OtherError, SignatureScheme};
 use webpki::{
     CertRevocationList, EndEntityCert, Error, ExpirationPolicy, ExtendedKeyUsageValidator, KeyPurposeIdIter,
-    KeyUsage, RevocationCheckDepth, RevocationOptions, RevocationOptionsBuilder, UnknownStatusPolicy,
-    VerifiedPath,
+    KeyUsage, RequiredEkuNotFoundContext, RevocationCheckDepth, RevocationOptions, RevocationOptionsBuilder,
+    UnknownStatusPolicy, VerifiedPath,
 };
 use x509_parser::public_key::PublicKey;
 
 use super::inquiry::{Issuer, Ocsp};
+use super::lists::{List, Lists};
 use super::names::{NameKind, NamePattern};
 use super::{ClientCertificate, Facts, Reason, Rejected};
 
 /// RFC 5280 4.2.1.12: id-kp-clientAuth.
 pub const CLIENT_AUTH: &str = "1.3.6.1.5.5.7.3.2";
+
+/// RFC 5280 4.2.1.12: whoever says this says everything. Of an authority it is enough.
+const ANY_EXTENDED_KEY_USAGE: &str = "2.5.29.37.0";
 
 /// Certificates between a client's and an authority that is trusted.
 const INTERMEDIATES_MAX: usize = 8;
@@ -49,7 +53,10 @@ pub struct ListRules {
 }
 
 /// What certificates are judged by.
+#[derive(Clone)]
 pub struct Rules {
+    /// The TLS profile whose rules these are.
+    pub profile: Arc<str>,
     /// Whether one is needed.
     pub presence: Presence,
     /// Where the client's name stands, the first that is there counts.
@@ -76,7 +83,7 @@ pub struct Judge {
     pub version: [u8; 32],
     anchors: Vec<TrustAnchor<'static>>,
     hints: Vec<DistinguishedName>,
-    lists: Vec<CertRevocationList<'static>>,
+    lists: Lists,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
@@ -90,13 +97,25 @@ impl Judge {
     /// A judge who trusts `roots`. `version` has to be another one for other roots, lists or rules.
     pub fn build(
         roots: rustls::RootCertStore,
-        lists: Vec<CertRevocationList<'static>>,
+        lists: Vec<Arc<List>>,
         rules: Rules,
         ocsp: Option<Arc<dyn Ocsp>>,
         version: [u8; 32],
     ) -> Self {
         let algorithms = rustls::crypto::aws_lc_rs::default_provider().signature_verification_algorithms;
+        let lists = Lists::choose(lists, &roots.roots, &algorithms);
         Self { rules, ocsp, version, hints: roots.subjects(), anchors: roots.roots, lists, algorithms }
+    }
+
+    /// The same with the authorities gone: nobody whose certificate it has to judge may stay.
+    pub fn of_nobody(&self) -> Self {
+        let rules = self.rules.clone();
+        Self::build(rustls::RootCertStore::empty(), Vec::new(), rules, None, [0; 32])
+    }
+
+    /// Which of the authorities signed a list; none when it is somebody else's.
+    pub fn signer(&self, list: &List) -> Option<&[u8]> {
+        list.signer(&self.anchors, &self.algorithms)
     }
 
     /// Judges a chain, the client's certificate first.
@@ -150,7 +169,10 @@ impl Judge {
         let at =
             UnixTime::since_unix_epoch(std::time::Duration::from_secs(now.as_secs().max(from).min(until)));
         let usage = Usage { purposes: &self.rules.purposes };
-        let lists: Vec<&CertRevocationList<'_>> = self.lists.iter().collect();
+        let lists = match self.rules.lists {
+            None => Vec::new(),
+            Some(_) => self.lists.of(between, &self.algorithms),
+        };
         let revocation = match self.rules.lists {
             None => None,
             Some(rules) => revocation(&lists, rules)?,
@@ -247,7 +269,16 @@ fn is_for(facts: &Facts<'_>, purposes: &[String]) -> bool {
     };
     let has = |purpose: &String| {
         usage.is_some_and(|usage| {
-            (usage.client_auth && purpose == CLIENT_AUTH)
+            // RFC 5280 4.2.1.12: those that the parser knows by name.
+            let named = [
+                (usage.server_auth, "1.3.6.1.5.5.7.3.1"),
+                (usage.client_auth, CLIENT_AUTH),
+                (usage.code_signing, "1.3.6.1.5.5.7.3.3"),
+                (usage.email_protection, "1.3.6.1.5.5.7.3.4"),
+                (usage.time_stamping, "1.3.6.1.5.5.7.3.8"),
+                (usage.ocsp_signing, "1.3.6.1.5.5.7.3.9"),
+            ];
+            named.iter().any(|(is_given, oid)| *is_given && purpose == oid)
                 || usage.other.iter().any(|other| other.to_id_string() == *purpose)
         })
     };
@@ -270,11 +301,19 @@ struct Usage<'r> {
 }
 
 impl ExtendedKeyUsageValidator for Usage<'_> {
-    fn validate(&self, mut given: KeyPurposeIdIter<'_, '_>) -> Result<(), Error> {
-        if self.purposes.iter().any(|purpose| purpose == CLIENT_AUTH) {
-            return KeyUsage::client_auth().validate(given);
+    fn validate(&self, given: KeyPurposeIdIter<'_, '_>) -> Result<(), Error> {
+        let given = given.map(|purpose| Ok(purpose?.to_decoded_oid()));
+        let present: Vec<Vec<usize>> = given.collect::<Result<_, Error>>()?;
+        let dotted = |oid: &Vec<usize>| oid.iter().map(usize::to_string).collect::<Vec<_>>().join(".");
+        let allowed: Vec<String> = present.iter().map(dotted).collect();
+        let is_allowed = |purpose: &String| {
+            allowed.iter().any(|allowed| allowed == purpose || allowed == ANY_EXTENDED_KEY_USAGE)
+        };
+        if allowed.is_empty() || self.purposes.iter().all(is_allowed) {
+            return Ok(());
         }
-        given.try_for_each(|purpose| purpose.map(|_| ()))
+        let required = KeyUsage::client_auth();
+        Err(Error::RequiredEkuNotFoundContext(RequiredEkuNotFoundContext { required, present }))
     }
 }
 

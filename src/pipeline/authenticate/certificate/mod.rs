@@ -1,8 +1,9 @@
 //! The certificate a peer proved to hold: its names, what else is known of it, and why one is not accepted.
 //! Never: a file, a responder; the control plane brings what a certificate is judged by.
-//! Next: `judge`, which decides; `names`, what a client may be called; `table`, which roles it has.
+//! Next: `judge`, which decides; `lists`, what is revoked; `names`, what a client may be called; `table`, which roles it has.
 
 pub mod judge;
+pub mod lists;
 pub mod inquiry;
 pub mod names;
 pub mod table;
@@ -21,7 +22,7 @@ use names::{Name, NameKind};
 
 /// Longest subject, issuer or name that is kept for the log. Bytes.
 const WORDS_BYTES_MAX: usize = 200;
-/// Names of one certificate that are looked at.
+/// Names of one certificate; one more, and it names nobody: the one that counts might be among those not looked at.
 const NAMES_MAX: usize = 64;
 
 /// A certificate that was accepted.
@@ -265,6 +266,11 @@ impl<'a> Facts<'a> {
     /// The name of the first kind that the certificate has any of. More than one URI or common name is in doubt.
     // SPIFFE X.509-SVID 2: exactly one URI.
     fn identity(&self, kinds: &[NameKind]) -> Option<Name> {
+        let alternative = self.parsed.subject_alternative_name().ok()?;
+        let alternatives = alternative.map_or(0, |extension| extension.value.general_names.len());
+        if alternatives.max(self.parsed.subject().iter_common_name().count()) > NAMES_MAX {
+            return None;
+        }
         kinds.iter().find_map(|kind| {
             let mut found = self.texts(*kind)?;
             let first = found.next()?;
@@ -277,7 +283,7 @@ impl<'a> Facts<'a> {
     fn texts(&self, kind: NameKind) -> Option<std::vec::IntoIter<&str>> {
         let texts: Vec<&str> = match kind {
             NameKind::CommonName => {
-                let names = self.parsed.subject().iter_common_name().take(NAMES_MAX);
+                let names = self.parsed.subject().iter_common_name();
                 names.map(|name| name.as_str().unwrap_or_default()).collect()
             }
             NameKind::Uri | NameKind::Dns => {
@@ -285,7 +291,7 @@ impl<'a> Facts<'a> {
                     Ok(Some(extension)) => &extension.value.general_names,
                     Ok(None) | Err(_) => return None,
                 };
-                let texts = names.iter().take(NAMES_MAX).filter_map(|name| {
+                let texts = names.iter().filter_map(|name| {
                     if let GeneralName::URI(text) = name {
                         (kind == NameKind::Uri).then_some(*text)
                     } else if let GeneralName::DNSName(text) = name {
@@ -317,3 +323,6 @@ fn clipped(words: &str) -> String {
     let (words, rest) = words.split_at(words.floor_char_boundary(WORDS_BYTES_MAX));
     if rest.is_empty() { words.to_owned() } else { format!("{words}...") }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -86,7 +86,12 @@ pub fn decode_lists(bytes: &[u8], path: &Path) -> Result<Vec<Arc<List>>, Problem
     }
     let decode = |der: CertificateRevocationListDer<'_>| {
         let list = List::read(&der).map(Arc::new);
-        list.map_err(|error| broken(format!("is no revocation list: {error}")))
+        list.map_err(|error| {
+            // RFC 5280 5.1.2.1, 5.2: version 2, a number, a key identifier of the authority.
+            broken(format!("is no revocation list: {error}")).help(
+                "a list of version 2 is needed: with `openssl ca -gencrl`, set crlnumber and crl_extensions",
+            )
+        })
     };
     ders.into_iter().map(decode).collect()
 }

@@ -5,7 +5,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use mcpring::pipeline::authenticate::Principal;
-use mcpring::pipeline::authorize::{Asker, Rights, Occasion, Policy, RoleRules};
+use mcpring::pipeline::authorize::{Asker, Occasion, Policy, Rights, RoleRules};
 use mcpring::pipeline::envelope::Request;
 use mcpring::pipeline::snapshot::Security;
 use mcpring::pipeline::turn::Now;
@@ -28,7 +28,8 @@ fn allows(policy: &Policy, request: Occasion<'_>) -> bool {
 fuzz_target!(|input: &[u8]| {
     let Ok(text) = std::str::from_utf8(input) else { return };
     let (condition, arguments) = text.split_once('\0').unwrap_or((text, "{}"));
-    let role = |when: String| RoleRules { name: "r".into(), allow: vec!["**".into()], when, ..RoleRules::default() };
+    let role =
+        |when: String| RoleRules { name: "r".into(), allow: vec!["**".into()], when, ..RoleRules::default() };
     let registry = fixture::registry();
     let Ok(policy) = Policy::compile(&[role(condition.to_owned())], &registry) else { return };
     let opposite = Policy::compile(&[role(format!("!({condition})"))], &registry);

@@ -89,13 +89,23 @@ class Server:
             raise SystemExit(f"the server was told to stop and left with exit code {code}; it said:\n{self.said()}")
 
 
+BUILDING = threading.Lock()
+
+
 def build():
     """The path of the binary, built unless one is named."""
     if named := os.environ.get("MCPRING_FIXTURES_BINARY"):
         return Path(named).resolve()
+    # Clients ask for it side by side.
+    with BUILDING:
+        return built()
+
+
+@functools.cache
+def built():
     sh("cargo", "build", "--locked", "--features", "fixtures", cwd=TOP)
     BINARY.parent.mkdir(parents=True, exist_ok=True)
-    fresh = BINARY.with_suffix(".new")
+    fresh = BINARY.with_suffix(f".{os.getpid()}")
     shutil.copy(Path(os.environ.get("CARGO_TARGET_DIR", TOP / "target")) / "debug" / "mcpring", fresh)
     # One that is being run can be replaced, not written to.
     fresh.replace(BINARY)

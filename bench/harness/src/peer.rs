@@ -329,7 +329,12 @@ impl Stage {
                 | Kind::Rustls => &self.trust,
             }),
             scenario: self.scenario.clone(),
-            key: if kind == Kind::Token { self.token.clone() } else { KEY.to_owned() },
+            key: match kind {
+                Kind::Token => self.token.clone(),
+                Kind::Open => String::new(),
+                Kind::Ours | Kind::Mutual | Kind::Echo | Kind::Nginx | Kind::Rmcp => KEY.to_owned(),
+                Kind::Rustls | Kind::RustlsMutual => KEY.to_owned(),
+            },
         })
     }
 

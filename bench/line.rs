@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use mcpring::pipeline::admit::{Buckets, Payer};
 use mcpring::pipeline::authenticate::tokens::cache::TokenCache;
-use mcpring::pipeline::authenticate::{Facts, Memory, Method, Principal, Remembered, authenticate};
+use mcpring::pipeline::authenticate::{Facts, Memory, Method, Principal, Remembered, credential, identify};
 use mcpring::pipeline::authorize::{Asker, Occasion, Policy, Rights, Target, authorize};
 use mcpring::pipeline::connection::Connection;
 use mcpring::pipeline::dispatch::{Dispatched, Visitor, dispatch};
@@ -190,7 +190,8 @@ fn authentication(request: Vec<u8>, is_known: bool) -> Ready {
     ready(move || {
         let listener = listener(&desk.snapshot);
         let memory = Memory { remembered: &mut remembered, tokens: &mut tokens, certificate: None };
-        let who = authenticate(&desk.snapshot, listener, black_box(&head), desk.now, memory);
+        let shown = credential(listener, black_box(&head));
+        let who = identify(&desk.snapshot, listener, shown, desk.now, memory);
         assert_eq!(black_box(&who).is_ok(), is_known);
     })
 }

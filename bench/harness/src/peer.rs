@@ -146,6 +146,15 @@ impl Kind {
         }
     }
 
+    /// Whether only its requests are of interest: what they cost beside those of `ours`.
+    #[must_use]
+    pub fn only_answers(self) -> bool {
+        match self {
+            Self::Token | Self::Open | Self::Echo => true,
+            Self::Ours | Self::Mutual | Self::Nginx | Self::Rmcp | Self::Rustls | Self::RustlsMutual => false,
+        }
+    }
+
     /// Whether only its handshakes are of interest.
     #[must_use]
     pub fn only_shakes_hands(self) -> bool {
@@ -332,8 +341,13 @@ impl Stage {
             key: match kind {
                 Kind::Token => self.token.clone(),
                 Kind::Open => String::new(),
-                Kind::Ours | Kind::Mutual | Kind::Echo | Kind::Nginx | Kind::Rmcp => KEY.to_owned(),
-                Kind::Rustls | Kind::RustlsMutual => KEY.to_owned(),
+                Kind::Ours
+                | Kind::Mutual
+                | Kind::Echo
+                | Kind::Nginx
+                | Kind::Rmcp
+                | Kind::Rustls
+                | Kind::RustlsMutual => KEY.to_owned(),
             },
         })
     }

@@ -286,20 +286,6 @@ impl Identities {
     }
 }
 
-/// Says who is calling.
-///
-/// # Errors
-/// Why that is not known.
-pub fn authenticate(
-    snapshot: &Snapshot,
-    listener: &Listener,
-    head: &Head<'_, '_>,
-    now: Now,
-    memory: Memory<'_>,
-) -> Result<Principal, Unknown> {
-    identify(snapshot, listener, credential(listener, head), now, memory)
-}
-
 /// Says whose credential this is. The connection's certificate may be all that is shown.
 ///
 /// # Errors
@@ -366,7 +352,7 @@ fn known_by(
 
 /// The credential a request carries: `Authorization: Bearer` or the listener's key header, not both.
 // RFC 6750 2: a client must not use more than one method.
-pub(super) fn credential<'a>(listener: &Listener, head: &Head<'_, 'a>) -> Result<&'a [u8], Unknown> {
+pub fn credential<'a>(listener: &Listener, head: &Head<'_, 'a>) -> Result<&'a [u8], Unknown> {
     let bearer = head.known.authorization.map(|value| bearer(value).ok_or(Unknown::Malformed));
     let header = match listener.key_header.as_str() {
         "x-api-key" => head.known.x_api_key,

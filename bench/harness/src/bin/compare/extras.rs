@@ -41,7 +41,7 @@ pub(crate) fn measure(
 ) -> Result<Extras> {
     let mut extras = Extras::default();
     let servers =
-        arguments.peers.iter().copied().filter(|kind| *kind != Kind::Echo && !kind.only_shakes_hands());
+        arguments.peers.iter().copied().filter(|kind| !kind.only_answers() && !kind.only_shakes_hands());
     let servers = servers.collect::<Vec<_>>();
     let scenario = stage.scenario.name.as_str();
     for &wire in &arguments.wires {
@@ -102,7 +102,12 @@ fn shake_hands(
     machine: &Machine,
     results: Option<&Path>,
 ) -> Result<Vec<(Kind, Vec<Handshakes>)>> {
-    let mut kinds = arguments.peers.iter().copied().filter(|kind| kind.speaks(Wire::Tls)).collect::<Vec<_>>();
+    let mut kinds = arguments
+        .peers
+        .iter()
+        .copied()
+        .filter(|kind| kind.speaks(Wire::Tls) && !kind.only_answers())
+        .collect::<Vec<_>>();
     for kind in [Kind::Rustls, Kind::Mutual, Kind::RustlsMutual] {
         let is_possible = kind != Kind::Mutual || arguments.server.is_some();
         if is_possible && !kinds.contains(&kind) {

@@ -13,7 +13,6 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use mcpring::pipeline::admit::{Buckets, Payer};
-use mcpring::pipeline::authenticate::tokens::cache::TokenCache;
 use mcpring::pipeline::authenticate::{Facts, Memory, Method, Principal, Remembered, credential, identify};
 use mcpring::pipeline::authorize::{Asker, Occasion, Policy, Rights, Target, authorize};
 use mcpring::pipeline::connection::Connection;
@@ -186,7 +185,7 @@ pub fn authenticate_unknown() -> Ready {
 fn authentication(request: Vec<u8>, is_known: bool) -> Ready {
     let desk = Desk::new(snapshot());
     let (head, _) = halves(request);
-    let (mut remembered, mut tokens) = (Remembered::default(), TokenCache::default());
+    let (mut remembered, mut tokens) = (Remembered::default(), Default::default());
     ready(move || {
         let listener = listener(&desk.snapshot);
         let memory = Memory { remembered: &mut remembered, tokens: &mut tokens, certificate: None };

@@ -240,7 +240,7 @@ codes! {
     BadCondition = "E0214", "The condition of a role can not be read.";
     CircleOfRoles = "E0215", "A role inherits itself.";
     OtherKind = "E0216", "A listener has a setting that its kind does not read.";
-    NoIssuer = "E0219", "Callers may authenticate with tokens, but no issuer is defined.";
+    NoIssuer = "E0220", "Callers may authenticate with tokens, but no issuer is defined.";
     NoTarget = "E0217", "A redirect listener has no https URL to send callers to.";
     NoClientAuth = "E0218", "Callers are let in by certificates, but the TLS profile asks for none.";
     SecretOpen = "E0320", "The group of a secret file, or everyone, has access to it.";
@@ -258,6 +258,7 @@ codes! {
     NoSuchMethod = "W0216", "The pattern of a role names no method.";
     NothingMatched = "W0217", "The pattern of a role matches nothing that is offered.";
     NoMetadata = "W0219", "Clients are not told where to get a token.";
+    NameShared = "W0220", "Two authorities may certify the same client.";
     RevocationWeak = "W0218", "A client is let in although its certificate may be revoked.";
     TrustShared = "W0324", "A group may change a file that says who is trusted.";
     CpusShared = "W0331", "There are more shards than CPUs.";

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::super::checked::{Listener, ListenerSecurity, TlsProfile};
 use super::super::form;
 use super::super::guests::{ClientAuth, Lists, Ocsp, Presence, Verdict};
 use super::super::problem::Code;
@@ -10,6 +11,7 @@ use super::super::raw;
 use super::super::report::{child, entry};
 use super::super::settings::quoted;
 use super::Check;
+use crate::pipeline::authenticate::Method;
 use crate::pipeline::authenticate::certificate::judge::CLIENT_AUTH;
 use crate::pipeline::authenticate::certificate::names::NamePattern;
 use crate::pipeline::authenticate::certificate::table::CertificateTable;
@@ -47,6 +49,30 @@ impl Check<'_> {
             lists,
             ocsp,
         })
+    }
+
+    /// A client is its name, whichever authority certified it: two that clients may come from have to agree on names.
+    pub(super) fn authorities(&mut self, listeners: &[Listener], tls: &[TlsProfile]) {
+        let mut first: Option<(&TlsProfile, &ClientAuth)> = None;
+        for listener in listeners.iter().filter(|listener| listener.methods.contains(&Method::Certificate)) {
+            let ListenerSecurity::Tls(index) = listener.security else { continue };
+            let Some(profile) = tls.get(index) else { continue };
+            let Some(auth) = &profile.client_auth else { continue };
+            let (other, known) = *first.get_or_insert((profile, auth));
+            if known.ca_file == auth.ca_file {
+                continue;
+            }
+            let setting = child(&child(&child("tls", &profile.name), "client_auth"), "ca_file");
+            let (ours, theirs) = (&profile.name, &other.name);
+            let message = format!(
+                "a name is the same client, whether tls.{ours} or tls.{theirs} trusts who certified it"
+            );
+            self.report
+                .problem(Code::NameShared, &setting, message)
+                .label("another authority than there")
+                .help("see to it that neither certifies the other's names, as with allowed_names");
+            return;
+        }
     }
 
     fn name_patterns(&mut self, list: &str, texts: &[String]) -> Vec<NamePattern> {

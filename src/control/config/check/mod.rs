@@ -38,6 +38,7 @@ pub(super) fn check(raw: raw::File, file: Option<PathBuf>, report: &mut Report) 
     let around =
         Surroundings { auth: &raw.auth, tls: &tls, public_url: public_url.as_ref(), limits: &raw.limits };
     let mut listeners = check.listeners(raw.listeners, &around);
+    check.authorities(&listeners.checked, &tls);
     let api_key = raw.auth.api_key.and_then(|keys| check.api_keys(keys, &listeners));
     let issuers = check.tokens(raw.auth.jwt, &listeners);
     let revocations_file = raw.auth.revocations_file.map(|file| {

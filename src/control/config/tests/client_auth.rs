@@ -72,3 +72,26 @@ fn every_mistake_has_a_report() {
     let missing = problems(&text().replace("ca_file = \"clients-ca.crt\"\n", ""), &[]);
     assert!(missing.iter().any(|problem| problem.code() == "E0105"), "{missing}");
 }
+
+#[test]
+fn two_authorities_that_clients_may_come_from_are_warned_of() {
+    let second = |ca_file: &str, auth: &str| {
+        text()
+            + &format!(
+                "\n[listeners.partners]\nkind = \"tcp\"\naddress = \"127.0.0.1:9001\"\ntls = \"partners\"\nauth = [\"{auth}\"]\n\
+                 [tls.partners]\ncertificates = [{{ cert_file = \"a\", key_file = \"b\" }}]\n\
+                 [tls.partners.client_auth]\nmode = \"required\"\nca_file = \"{ca_file}\"\n"
+            )
+    };
+    for (ca_file, auth, is_warned) in [
+        ("partners.crt", "mtls", true),
+        ("clients-ca.crt", "mtls", false),
+        ("partners.crt", "api_key", false),
+    ] {
+        let found = match load_text(&second(ca_file, auth), &[]) {
+            Ok(loaded) => loaded.warnings.iter().map(|problem| problem.code().to_owned()).collect::<Vec<_>>(),
+            Err(found) => panic!("{ca_file} {auth}: {found}"),
+        };
+        assert_eq!(found.iter().any(|code| code == "W0220"), is_warned, "{ca_file} {auth}: {found:?}");
+    }
+}

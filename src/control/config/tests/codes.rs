@@ -170,6 +170,7 @@ const ELSEWHERE: &[Code] = &[
     Code::NoSecret,
     Code::ShortSecret,
     Code::NoMetadata,
+    Code::NameShared,
 ];
 
 #[test]
